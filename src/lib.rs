@@ -1,0 +1,36 @@
+//! System V IPC, safely: semaphore sets ([`sem`]), message queues ([`msg`]) and shared memory
+//! ([`shm`]) as Rust types, with what they share in [`ipc`] and the system's own view in
+//! [`system`]. A user of this crate writes no `unsafe`.
+//!
+//! A handle is not the kernel object: dropping one never removes anything, `remove()` does.
+//! Errors are [`Error`]: the system call, the errno, the object, and what to do about it.
+//!
+//! ```
+//! use sysv_ipc_rs::{ipc::{Key, Mode}, msg::MessageQueue};
+//!
+//! let queue = MessageQueue::create(Key::PRIVATE, Mode::default())?;
+//! queue.send(7, b"hello")?;
+//! let message = queue.receive(Default::default())?;
+//! assert_eq!((message.mtype, &message.data[..]), (7, &b"hello"[..]));
+//! queue.remove()?;
+//! # Ok::<(), sysv_ipc_rs::Error>(())
+//! ```
+//!
+//! With the feature `python` the crate is the extension module `sysv_ipc_rs._core`.
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+compile_error!("sysv_ipc_rs is for Linux with the GNU C library");
+
+pub mod error;
+pub mod ipc;
+pub mod msg;
+pub mod sem;
+pub mod shm;
+mod sys;
+pub mod system;
+pub mod wait;
+
+#[cfg(feature = "python")]
+mod python;
+
+pub use error::{Error, ErrorKind, Result};

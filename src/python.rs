@@ -1,0 +1,36 @@
+//! The extension module `sysv_ipc_rs._core`: Python classes over the safe core.
+
+#![allow(clippy::doc_markdown, reason = "the docs of Python names are what help() shows")]
+
+use pyo3::prelude::*;
+
+mod buffer;
+mod convert;
+mod error;
+mod handle;
+mod record;
+mod sem;
+mod wait;
+
+/// The compiled part of `sysv_ipc_rs`; import its names from `sysv_ipc_rs`.
+#[pymodule(gil_used = false)]
+mod _core {
+    use pyo3::prelude::*;
+    use pyo3::types::PyModule;
+
+    #[pymodule_export]
+    use super::convert::{ftok, key_from_name};
+    #[pymodule_export]
+    use super::sem::{
+        Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, reopen_semaphore,
+        reopen_semaphore_set,
+    };
+
+    #[pymodule_export]
+    const IPC_PRIVATE: i32 = libc::IPC_PRIVATE;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::error::add_to(module)
+    }
+}

@@ -1,0 +1,343 @@
+//! Arguments from Python: each kind is checked once, here, before any system call.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use pyo3::Borrowed;
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyString};
+
+use super::error::os_error;
+use super::wait::Timeout;
+use crate::ipc::{Key, Mode};
+
+/// Types of arguments: each is checked as the function of the same name says.
+macro_rules! arguments {
+    ($($(#[$doc:meta])* $name:ident($inner:ty): $check:path;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub(super) struct $name(pub(super) $inner);
+
+        impl<'py> FromPyObject<'_, 'py> for $name {
+            type Error = PyErr;
+
+            #[inline]
+            fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+                $check(&value).map(Self)
+            }
+        }
+    )*};
+}
+
+arguments! {
+    /// The key of a new object, which may be `IPC_PRIVATE`.
+    NewKey(Key): any_key;
+    /// The key that an object is found by.
+    NamedKey(Key): key;
+    /// An id as the kernel gives them.
+    Id(i32): id;
+    /// Permission bits.
+    ModeBits(Mode): mode;
+    /// `owner=`.
+    Owner(Option<u32>): owner;
+    /// A user or group id of `chown`; `None` leaves it as it is.
+    NewOwner(Option<u32>): new_owner;
+    /// How many units of a semaphore.
+    Units(i16): units;
+    /// The value of a semaphore.
+    Value(u16): value;
+    /// A choice: anything that is true or false.
+    Flag(bool): flag;
+}
+
+impl Flag {
+    pub(super) const YES: Self = Self(true);
+    pub(super) const NO: Self = Self(false);
+}
+
+impl NewKey {
+    pub(super) const PRIVATE: Self = Self(Key::PRIVATE);
+}
+
+impl ModeBits {
+    pub(super) const OURS: Self = Self(Mode::OWNER);
+}
+
+impl Owner {
+    pub(super) const ANYBODY: Self = Self(None);
+}
+
+impl NewOwner {
+    pub(super) const SAME: Self = Self(None);
+}
+
+impl Units {
+    pub(super) const ONE: Self = Self(1);
+}
+
+impl Value {
+    pub(super) const ONE: Self = Self(1);
+}
+
+impl<'py> FromPyObject<'_, 'py> for Timeout {
+    type Error = PyErr;
+
+    #[inline]
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        timeout(&value)
+    }
+}
+
+/// The largest value of a semaphore (`SEMVMX`), and so of a change to one.
+pub(super) const SEMAPHORE_MAX: i64 = 32767;
+
+/// An int in `range`; anything with `__index__` is one. `what` begins the message.
+#[inline]
+pub(super) fn int(
+    value: &Bound<'_, PyAny>,
+    what: &str,
+    range: RangeInclusive<i64>,
+) -> PyResult<i64> {
+    match value.extract::<i64>() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        Ok(_) => Err(out_of_range(value, what, &range)),
+        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
+            Err(out_of_range(value, what, &range))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cold]
+fn out_of_range(value: &Bound<'_, PyAny>, what: &str, range: &RangeInclusive<i64>) -> PyErr {
+    let value = value.repr().map_or_else(|_| "value".to_owned(), |text| shortened(&text));
+    let (first, last) = (range.start(), range.end());
+    PyValueError::new_err(format!("{what} {value} is not in the range {first} to {last}"))
+}
+
+fn shortened(text: &Bound<'_, PyString>) -> String {
+    let text = text.to_string_lossy();
+    if text.len() <= 40 {
+        text.into_owned()
+    } else {
+        text.chars().take(37).chain("...".chars()).collect()
+    }
+}
+
+/// A number that fits `T`, which holds all of `range`.
+pub(super) fn small<T: TryFrom<i64>>(
+    value: &Bound<'_, PyAny>,
+    what: &str,
+    range: RangeInclusive<i64>,
+) -> PyResult<T> {
+    let number = int(value, what, range)?;
+    T::try_from(number)
+        .map_err(|_| PyOverflowError::new_err(format!("{what} {number} is too large")))
+}
+
+/// A key: 32 bits, signed or not.
+fn any_key(value: &Bound<'_, PyAny>) -> PyResult<Key> {
+    let number = int(value, "key", i32::MIN.into()..=u32::MAX.into())?;
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    Ok(Key::new(i32::from_le_bytes([a, b, c, d])))
+}
+
+/// The key that an object is found by.
+fn key(value: &Bound<'_, PyAny>) -> PyResult<Key> {
+    let key = any_key(value)?;
+    if key == Key::PRIVATE {
+        return Err(PyValueError::new_err(
+            "key 0 is IPC_PRIVATE, which leads to no object; it is only for create()",
+        ));
+    }
+    Ok(key)
+}
+
+/// An id as the kernel gives them.
+fn id(value: &Bound<'_, PyAny>) -> PyResult<i32> {
+    small(value, "id", 0..=i32::MAX.into())
+}
+
+/// Permission bits.
+fn mode(value: &Bound<'_, PyAny>) -> PyResult<Mode> {
+    match int(value, "mode", 0..=0o777) {
+        Ok(bits) => u16::try_from(bits).ok().and_then(Mode::new).ok_or_else(|| {
+            PyValueError::new_err(format!("mode {bits} is not in the range 0 to 0o777"))
+        }),
+        Err(error) if error.is_instance_of::<PyValueError>(value.py()) => Err(mode_error(value)),
+        Err(error) => Err(error),
+    }
+}
+
+/// A decimal number that reads like a mode was most likely meant as one.
+#[cold]
+fn mode_error(value: &Bound<'_, PyAny>) -> PyErr {
+    let digits = value.str().map(|text| shortened(&text)).unwrap_or_default();
+    let meant = u16::from_str_radix(&digits, 8).is_ok_and(|mode| mode <= 0o777);
+    let hint = if meant { format!("; did you mean 0o{digits}?") } else { String::new() };
+    PyValueError::new_err(format!("mode {digits} is not in the range 0 to 0o777{hint}"))
+}
+
+/// `owner=`: a user id, or `None`.
+fn owner(value: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    small(value, "owner", 0..=i64::from(u32::MAX) - 1).map(Some)
+}
+
+/// A user or group id of `chown`; -1 leaves it as it is.
+fn new_owner(value: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+    Ok(u32::try_from(int(value, "uid or gid", -1..=i64::from(u32::MAX) - 1)?).ok())
+}
+
+#[inline]
+fn flag(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match value.cast_exact::<PyBool>() {
+        Ok(choice) => Ok(choice.is_true()),
+        Err(_) => value.is_truthy(),
+    }
+}
+
+/// A size or count: at least `least`.
+pub(super) fn size(value: &Bound<'_, PyAny>, what: &str, least: i64) -> PyResult<usize> {
+    match value.extract::<u64>() {
+        // Segments can be larger than an i64 tells, as far as the kernel's own limit goes.
+        Ok(number) if number >= least.cast_unsigned() => {
+            usize::try_from(number).map_err(|_| out_of_range(value, what, &(least..=i64::MAX)))
+        }
+        Ok(_) => Err(out_of_range(value, what, &(least..=i64::MAX))),
+        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
+            Err(out_of_range(value, what, &(least..=i64::MAX)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// How many units of a semaphore.
+fn units(value: &Bound<'_, PyAny>) -> PyResult<i16> {
+    small(value, "n", 1..=SEMAPHORE_MAX)
+}
+
+/// A semaphore's value.
+pub(super) fn value(value: &Bound<'_, PyAny>) -> PyResult<u16> {
+    small(value, "value", 0..=SEMAPHORE_MAX)
+}
+
+/// The index of one of `len` things; below 0 counts from the end where `from_end` allows it.
+#[inline]
+pub(super) fn index(value: &Bound<'_, PyAny>, len: usize, from_end: bool) -> PyResult<usize> {
+    let outside = || {
+        let text = value.repr().map(|text| shortened(&text)).unwrap_or_default();
+        PyIndexError::new_err(format!("index {text} is not in the range 0 to {}", len - 1))
+    };
+    let number = match value.extract::<i64>() {
+        Ok(number) => number,
+        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => return Err(outside()),
+        Err(error) => return Err(error),
+    };
+    let number = if number < 0 && from_end {
+        usize::try_from(number.unsigned_abs()).ok().and_then(|back| len.checked_sub(back))
+    } else {
+        usize::try_from(number).ok()
+    };
+    number.filter(|&number| number < len).ok_or_else(outside)
+}
+
+/// Seconds: `None` for ever, else a real number that isn't below 0 or NaN.
+#[inline]
+fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Timeout> {
+    if value.is_none() {
+        return Ok(Timeout::Endless);
+    }
+    let seconds = match value.cast_exact::<PyFloat>() {
+        Ok(float) => float.value(),
+        Err(_) => real(value)?,
+    };
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!(
+            "timeout is {seconds}, but can't be below 0 or NaN"
+        )));
+    }
+    if seconds == 0.0 {
+        // `-0.0` is 0, but a number too small for a float is none.
+        return Ok(Timeout::Within(Duration::from_nanos(u64::from(value.is_truthy()?))));
+    }
+    Ok(Duration::try_from_secs_f64(seconds)
+        .map_or(Timeout::Endless, |time| Timeout::Within(time.max(Duration::from_nanos(1)))))
+}
+
+fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    match value.extract::<f64>() {
+        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
+            // An int or Fraction beyond every float.
+            Ok(if value.lt(0)? { f64::NEG_INFINITY } else { f64::INFINITY })
+        }
+        Ok(0.0) if value.is_truthy()? && value.lt(0)? => Ok(f64::NEG_INFINITY),
+        answer => answer,
+    }
+}
+
+/// `ftok(path, proj_id)`: a key made of a file's device and inode and of a project number.
+///
+/// Two files can have the same key, and a file that is replaced gets another one:
+/// `key_from_name` has neither fault.
+///
+/// Args:
+///     path: The path of an existing file: `str`, `bytes` or path-like.
+///     proj_id: An int whose low 8 bits are not 0.
+///
+/// Returns:
+///     The key.
+///
+/// Raises:
+///     OSError: The file can't be looked at.
+///     ValueError: The low 8 bits of `proj_id` are 0.
+///
+/// See ftok(3).
+#[pyfunction]
+pub(super) fn ftok(path: &Bound<'_, PyAny>, proj_id: &Bound<'_, PyAny>) -> PyResult<i32> {
+    let proj_id: i32 = small(proj_id, "proj_id", i32::MIN.into()..=i32::MAX.into())?;
+    if proj_id & 0xff == 0 {
+        return Err(PyValueError::new_err("the low 8 bits of proj_id must not be 0"));
+    }
+    file_key(path, proj_id)
+}
+
+/// The key of a file, with any project number.
+pub(super) fn file_key(path: &Bound<'_, PyAny>, proj_id: i32) -> PyResult<i32> {
+    let fspath = path.py().import("os")?.call_method1("fsencode", (path,))?;
+    let bytes: &[u8] = fspath.extract()?;
+    if bytes.contains(&0) {
+        return Err(PyValueError::new_err("embedded null byte in the path"));
+    }
+    let name =
+        std::path::Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
+    match Key::ftok(name, proj_id) {
+        Ok(key) => Ok(key.get()),
+        Err(errno) => {
+            let error = os_error(errno, errno.desc());
+            error.value(path.py()).setattr("filename", path)?;
+            Err(error)
+        }
+    }
+}
+
+/// A key made of a name, the same on every machine and in every version.
+///
+/// The first 4 bytes, big-endian, of the SHA-256 of the name's UTF-8 text, without the top bit;
+/// 0 becomes 1.
+///
+/// Args:
+///     name: Any text.
+///
+/// Returns:
+///     A key above 0.
+///
+/// Raises:
+///     UnicodeEncodeError: The name has lone surrogates.
+#[pyfunction]
+pub(super) fn key_from_name(name: &Bound<'_, PyString>) -> PyResult<i32> {
+    Ok(Key::from_name(name.to_str()?).get())
+}

@@ -1,0 +1,52 @@
+//! What the handles of the three kinds have in common.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::convert::{ModeBits, NewOwner};
+use crate::ipc::{Control, Key, PermissionChange};
+use crate::{Error, ErrorKind};
+
+/// `TypeError` of a class whose objects are made by `create` and `open`.
+#[cold]
+pub(super) fn no_constructor<T>(class: &str) -> PyResult<T> {
+    Err(PyTypeError::new_err(format!(
+        "{class} has no public constructor: use {class}.create(), {class}.open(), \
+         {class}.open_or_create() or {class}.from_id()"
+    )))
+}
+
+pub(super) fn chmod<C: Control>(id: i32, mode: ModeBits) -> PyResult<()> {
+    Ok(C::change(id, PermissionChange { mode: Some(mode.0), ..Default::default() })?)
+}
+
+pub(super) fn chown<C: Control>(id: i32, uid: NewOwner, gid: NewOwner) -> PyResult<()> {
+    Ok(C::change(id, PermissionChange { uid: uid.0, gid: gid.0, mode: None })?)
+}
+
+/// `__reduce__`: a handle is pickled as its id and key, and opened anew by `function` of `_core`.
+pub(super) fn reduce<'py, const N: usize>(
+    py: Python<'py>,
+    function: &str,
+    arguments: [i64; N],
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    let function = py.import("sysv_ipc_rs._core")?.getattr(function)?;
+    Ok((function, PyTuple::new(py, arguments)?))
+}
+
+/// Refuses an object whose key is not the one that its handle was pickled with: the id is another
+/// object's by now.
+pub(super) fn same_key<C: Control>(id: i32, found: Key, pickled: i32) -> PyResult<()> {
+    if found.get() == pickled {
+        return Ok(());
+    }
+    let error = Error::new(C::CALL, nix::errno::Errno::EIDRM, C::subject(id));
+    let text = format!("its key is {found}, not {}: it has been removed", Key::new(pickled));
+    Err(error.of_kind(ErrorKind::Removed).because(text).into())
+}
+
+/// `repr`, which makes no system call.
+pub(super) fn repr(class: &str, key: Key, id: i32) -> String {
+    format!("{class}(key={key}, id={id})")
+}

@@ -1,0 +1,106 @@
+//! How every blocking call of the package waits: one try while attached to the interpreter; then
+//! detached, until it is done, fails, the time is up, or a signal handler raises.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use pyo3::exceptions::PyRuntimeWarning;
+use pyo3::prelude::*;
+
+use crate::sys;
+use crate::wait::{Deadline, TimeLimit};
+
+/// How long a call may wait: its argument `timeout`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timeout {
+    /// `None`.
+    Endless,
+    /// At most so long; zero tries once.
+    Within(Duration),
+}
+
+impl Timeout {
+    /// Of the calls that never wait.
+    pub(super) const ZERO: Self = Self::Within(Duration::ZERO);
+
+    fn deadline(self) -> Deadline {
+        match self {
+            Self::Endless => Deadline::NEVER,
+            Self::Within(time) => Deadline::after(time),
+        }
+    }
+}
+
+/// What an attempt may do.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// Not wait.
+    None,
+    /// Wait; it runs detached from the interpreter.
+    Until(Deadline),
+}
+
+/// Makes `attempt` until it succeeds or fails; EAGAIN or ENOMSG of it means that it would have to
+/// wait, and is the answer when the time is up.
+///
+/// # Errors
+/// What a signal handler raised. Then nothing has been done.
+#[inline]
+pub(super) fn wait<T: Send>(
+    py: Python<'_>,
+    timeout: Timeout,
+    mut attempt: impl FnMut(Patience) -> sys::Result<T> + Send,
+) -> PyResult<sys::Result<T>> {
+    match attempt(Patience::None) {
+        Err(Errno::EAGAIN | Errno::ENOMSG) if timeout != Timeout::ZERO => {
+            wait_detached(py, timeout.deadline(), attempt)
+        }
+        answer => Ok(answer),
+    }
+}
+
+#[cold]
+fn wait_detached<T: Send>(
+    py: Python<'_>,
+    deadline: Deadline,
+    mut attempt: impl FnMut(Patience) -> sys::Result<T> + Send,
+) -> PyResult<sys::Result<T>> {
+    // A signal that came before the call has begun to wait would not end it.
+    py.check_signals()?;
+    loop {
+        match py.detach(|| attempt(Patience::Until(deadline))) {
+            // Also without any handler: SIGSTOP and SIGCONT end a semop.
+            Err(Errno::EINTR) => {
+                warn_of_pauses(py)?;
+                py.check_signals()?;
+            }
+            Err(Errno::EAGAIN | Errno::ENOMSG) if !deadline.passed() => {}
+            answer => return Ok(answer),
+        }
+    }
+}
+
+/// Whether the program has been told that waits are rows of tries here.
+static PAUSES: AtomicBool = AtomicBool::new(false);
+static WARNED: AtomicBool = AtomicBool::new(false);
+
+/// The time limit of a queue's call. Where it has to be a row of pauses for the first time, EINTR:
+/// the program is to be told before anything is taken.
+pub(super) fn time_limit(deadline: Deadline) -> sys::Result<TimeLimit> {
+    let limit = TimeLimit::new(deadline);
+    if limit.pauses() && !PAUSES.swap(true, Ordering::AcqRel) {
+        return Err(Errno::EINTR);
+    }
+    Ok(limit)
+}
+
+fn warn_of_pauses(py: Python<'_>) -> PyResult<()> {
+    if !PAUSES.load(Ordering::Acquire) || WARNED.swap(true, Ordering::AcqRel) {
+        return Ok(());
+    }
+    let text =
+        c"no real-time signal is free or no timer can be made: timed waits on message queues \
+        try again and again with pauses of up to 5 ms (see sysv_ipc_rs.wakeup_signal)";
+    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), text, 1)
+}
