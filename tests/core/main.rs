@@ -1,1 +1,1 @@
-
+//! Tests of the core, without Python.
