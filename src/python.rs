@@ -31,6 +31,8 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        super::error::add_to(module)
+        super::error::add_to(module)?;
+        // The package says what is public.
+        module.delattr("__all__")
     }
 }

@@ -15,11 +15,17 @@ macro_rules! record {
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub(crate) struct $name { $($(#[$field_doc])* pub(crate) $field: $type,)* }
 
+        impl $name {
+            const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+        }
+
         #[pymethods]
         impl $name {
             #[classattr]
             #[pyo3(name = "__match_args__")]
-            const MATCH_ARGS: &'static [&'static str] = &[$(stringify!($field)),*];
+            fn match_args(py: Python<'_>) -> PyResult<Bound<'_, pyo3::types::PyTuple>> {
+                pyo3::types::PyTuple::new(py, Self::FIELDS)
+            }
 
             #[new]
             #[allow(clippy::too_many_arguments, reason = "as many as the C struct has")]
@@ -30,7 +36,7 @@ macro_rules! record {
 
             /// The fields as a new `dict`, in their order.
             fn _asdict(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-                $crate::python::record::as_dict(slf.as_any(), Self::MATCH_ARGS)
+                $crate::python::record::as_dict(slf.as_any(), Self::FIELDS)
             }
 
             /// A copy with other values in some fields, given by keyword.
@@ -39,7 +45,7 @@ macro_rules! record {
                 slf: &Bound<'_, Self>,
                 changes: Option<&Bound<'_, pyo3::types::PyDict>>,
             ) -> PyResult<Py<PyAny>> {
-                $crate::python::record::replace(slf.as_any(), Self::MATCH_ARGS, changes)
+                $crate::python::record::replace(slf.as_any(), Self::FIELDS, changes)
             }
 
             #[pyo3(signature = (**changes))]
@@ -47,15 +53,16 @@ macro_rules! record {
                 slf: &Bound<'_, Self>,
                 changes: Option<&Bound<'_, pyo3::types::PyDict>>,
             ) -> PyResult<Py<PyAny>> {
-                $crate::python::record::replace(slf.as_any(), Self::MATCH_ARGS, changes)
+                $crate::python::record::replace(slf.as_any(), Self::FIELDS, changes)
             }
 
-            fn __getnewargs__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-                $crate::python::record::as_tuple(slf.as_any(), Self::MATCH_ARGS)
+            fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+                let values = $crate::python::record::as_tuple(slf.as_any(), Self::FIELDS)?;
+                Ok((slf.get_type().into_any().unbind(), values))
             }
 
             fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-                $crate::python::record::repr(slf.as_any(), Self::MATCH_ARGS)
+                $crate::python::record::repr(slf.as_any(), Self::FIELDS)
             }
         }
     };
