@@ -1,6 +1,7 @@
 //! The extension module `sysv_ipc_rs._core`: Python classes over the safe core.
 
 #![allow(clippy::doc_markdown, reason = "the docs of Python names are what help() shows")]
+#![allow(clippy::unused_self, reason = "Python's methods have one")]
 
 use pyo3::prelude::*;
 
@@ -8,6 +9,7 @@ mod buffer;
 mod convert;
 mod error;
 mod handle;
+mod msg;
 mod record;
 mod sem;
 mod wait;
@@ -20,6 +22,10 @@ mod _core {
 
     #[pymodule_export]
     use super::convert::{ftok, key_from_name};
+    #[pymodule_export]
+    use super::msg::{
+        Message, MessageIterator, MessageQueue, MessageQueueStat, reopen_message_queue,
+    };
     #[pymodule_export]
     use super::sem::{
         Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, reopen_semaphore,

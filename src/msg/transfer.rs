@@ -38,6 +38,11 @@ impl Outgoing {
     }
 
     #[cfg(feature = "python")]
+    pub(crate) fn set_mtype(&mut self, mtype: i64) {
+        self.packet.set_mtype(mtype);
+    }
+
+    #[cfg(feature = "python")]
     pub(crate) fn packet_mut(&mut self) -> &mut Packet {
         &mut self.packet
     }
@@ -68,29 +73,55 @@ impl Outgoing {
 
     #[cold]
     pub(crate) fn error(&self, errno: Errno) -> Error {
-        let (size, mtype) = (self.packet.text_len(), self.packet.mtype());
+        let (len, mtype) = (self.packet.text_len() as u64, self.packet.mtype());
         let error = MessageQueue::error("msgsnd", errno, self.queue.id);
         match errno {
             Errno::EAGAIN => error.because("the queue is full, the time was up, nothing was sent"),
-            Errno::E2BIG => {
-                let max_bytes = self.exceeds_queue().unwrap_or(0);
-                error.of_kind(ErrorKind::MessageTooBig).because(format!(
-                    "a message of {size} bytes never fits into this queue, whose max_bytes is \
-                     {max_bytes}"
-                ))
-            }
-            Errno::EINVAL if error.kind() == ErrorKind::Other => {
-                let limit = Limit::now("MSGMAX", |limits| limits.msgmax, None);
-                if size as u64 > limit.value {
-                    let text = format!("a message of {size} bytes is too large for any queue");
-                    return error.of_kind(ErrorKind::MessageTooBig).because(text).at_limit(limit);
-                }
+            Errno::E2BIG => over_max_bytes(error, len, self.exceeds_queue().unwrap_or(0)),
+            Errno::EINVAL if error.kind() != ErrorKind::Other => error,
+            Errno::EINVAL if mtype < 1 => {
                 error.because(format!("{mtype} is no type: types are above 0"))
             }
+            Errno::EINVAL => over_msgmax(error, len),
             Errno::EINTR => error.because("a signal came while waiting, and nothing was sent"),
             _ => error,
         }
     }
+}
+
+impl MessageQueue {
+    /// Refuses a length that no message of this queue can have now.
+    #[cfg(feature = "python")]
+    pub(crate) fn check_text_len(self, len: usize) -> crate::Result<()> {
+        let len = len as u64;
+        let limit = Limit::now("MSGMAX", |limits| limits.msgmax, None);
+        if len > limit.value {
+            return Err(over_msgmax(
+                Error::new("msgsnd", Errno::EINVAL, Self::subject(self.id)),
+                len,
+            ));
+        }
+        match Self::stat_raw(self.id) {
+            Ok(ds) if len > ds.msg_qbytes => {
+                let error = Error::new("msgsnd", Errno::E2BIG, Self::subject(self.id));
+                Err(over_max_bytes(error, len, ds.msg_qbytes))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn over_msgmax(error: Error, len: u64) -> Error {
+    error
+        .of_kind(ErrorKind::MessageTooBig)
+        .because(format!("a message of {len} bytes is too large for any queue"))
+        .at_limit(Limit::now("MSGMAX", |limits| limits.msgmax, None))
+}
+
+fn over_max_bytes(error: Error, len: u64, max_bytes: u64) -> Error {
+    error.of_kind(ErrorKind::MessageTooBig).because(format!(
+        "a message of {len} bytes never fits into this queue, whose max_bytes is {max_bytes}"
+    ))
 }
 
 /// A message to be received.
@@ -148,6 +179,12 @@ impl Incoming {
                 answer => return answer,
             }
         }
+    }
+
+    /// Sends the message back, to the queue's end.
+    #[cfg(feature = "python")]
+    pub(crate) fn give_back(&self) -> sys::Result<()> {
+        sys::msgsnd(self.queue.id, &self.packet, libc::IPC_NOWAIT)
     }
 
     pub(crate) fn mtype(&self) -> i64 {

@@ -52,6 +52,20 @@ impl<'a, 'py> Bytes<'a, 'py> {
         unsafe { message.packet_mut().set_text_from(from, len) }.map_err(|_| Errno::ENOMEM)
     }
 
+    /// The same bytes as a `bytes` object.
+    pub(super) fn to_bytes(&self, py: Python<'py>) -> PyResult<Py<PyBytes>> {
+        let (from, len) = (self.as_ptr(), self.len());
+        if let Self::Frozen(bytes) = self {
+            return Ok((*bytes).clone().unbind());
+        }
+        let bytes = PyBytes::new_with(py, len, |to| {
+            // SAFETY: the buffer is held, and `to` is a new object's memory, `len` bytes long.
+            unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), len) };
+            Ok(())
+        })?;
+        Ok(bytes.unbind())
+    }
+
     /// Copies these bytes into shared memory.
     pub(super) fn copy_to(&self, attachment: &Attachment, offset: usize) -> crate::Result<()> {
         // SAFETY: the buffer is held, so that many bytes can be read there.
@@ -69,6 +83,23 @@ fn contiguous(value: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
         return Ok(buffer);
     }
     Err(PyBufferError::new_err("the buffer is not contiguous"))
+}
+
+/// Copies of more bytes than this are made detached from the interpreter.
+pub(super) const LONG_COPY: usize = 64 * 1024;
+
+/// A new `bytes` object; `MemoryError`, never a panic, without memory for it.
+#[inline]
+pub(super) fn new_bytes(py: Python<'_>, from: &[u8]) -> PyResult<Py<PyBytes>> {
+    let bytes = PyBytes::new_with(py, from.len(), |to| {
+        if from.len() > LONG_COPY {
+            py.detach(|| to.copy_from_slice(from));
+        } else {
+            to.copy_from_slice(from);
+        }
+        Ok(())
+    })?;
+    Ok(bytes.unbind())
 }
 
 /// A buffer that can be written to, as an argument; held as long as this lives.

@@ -17,7 +17,7 @@ macro_rules! arguments {
     ($($(#[$doc:meta])* $name:ident($inner:ty): $check:path;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
-        pub(super) struct $name(pub(super) $inner);
+        pub(in $crate::python) struct $name(pub(in $crate::python) $inner);
 
         impl<'py> FromPyObject<'_, 'py> for $name {
             type Error = PyErr;
@@ -29,6 +29,8 @@ macro_rules! arguments {
         }
     )*};
 }
+
+pub(super) use arguments;
 
 arguments! {
     /// The key of a new object, which may be `IPC_PRIVATE`.
@@ -299,7 +301,7 @@ fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
 #[pyfunction]
 pub(super) fn ftok(path: &Bound<'_, PyAny>, proj_id: &Bound<'_, PyAny>) -> PyResult<i32> {
     let proj_id: i32 = small(proj_id, "proj_id", i32::MIN.into()..=i32::MAX.into())?;
-    if proj_id & 0xff == 0 {
+    if proj_id % 256 == 0 {
         return Err(PyValueError::new_err("the low 8 bits of proj_id must not be 0"));
     }
     file_key(path, proj_id)

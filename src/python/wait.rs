@@ -24,7 +24,7 @@ impl Timeout {
     /// Of the calls that never wait.
     pub(super) const ZERO: Self = Self::Within(Duration::ZERO);
 
-    fn deadline(self) -> Deadline {
+    pub(super) fn deadline(self) -> Deadline {
         match self {
             Self::Endless => Deadline::NEVER,
             Self::Within(time) => Deadline::after(time),
@@ -60,8 +60,9 @@ pub(super) fn wait<T: Send>(
     }
 }
 
+/// The part of [`wait`] after the first try: detached, until `deadline`.
 #[cold]
-fn wait_detached<T: Send>(
+pub(super) fn wait_detached<T: Send>(
     py: Python<'_>,
     deadline: Deadline,
     mut attempt: impl FnMut(Patience) -> sys::Result<T> + Send,

@@ -1,0 +1,758 @@
+//! `MessageQueue`; what it gives is in `message`, how it moves in `transfer`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
+
+use super::buffer::WritableBytes;
+use super::convert::{Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner, size};
+use super::handle;
+use super::record::record;
+use super::wait::Timeout;
+use crate::msg::{self as core, Incoming, Selection};
+
+mod message;
+mod transfer;
+mod types;
+
+pub(super) use message::Message;
+use types::{MaxBytes, MaxSize, MessageType, Place, WantedType, selection};
+
+record! {
+    /// What the kernel tells about a message queue, at one moment (`struct msqid_ds`).
+    ///
+    /// See msgctl(2), IPC_STAT.
+    "sysv_ipc_rs" MessageQueueStat {
+        /// The key it was created with; 0 = IPC_PRIVATE.
+        key: i32,
+        /// The kernel's number for it.
+        id: i32,
+        /// User id of the owner.
+        uid: u32,
+        /// Group id of the owner.
+        gid: u32,
+        /// User id of the creator.
+        cuid: u32,
+        /// Group id of the creator.
+        cgid: u32,
+        /// The nine permission bits.
+        mode: u16,
+        /// Which use of its slot in the kernel's table this object is.
+        seq: u16,
+        /// Time of the last send, in seconds since the epoch; 0 = never.
+        stime: i64,
+        /// Time of the last receive; 0 = never.
+        rtime: i64,
+        /// Time of creation or of the last change by msgctl.
+        ctime: i64,
+        /// Bytes of all messages in it.
+        current_bytes: u64,
+        /// Messages in it.
+        messages: u64,
+        /// How many bytes it may hold.
+        max_bytes: u64,
+        /// Process of the last send; 0 = none.
+        last_send_pid: i32,
+        /// Process of the last receive; 0 = none.
+        last_receive_pid: i32,
+    }
+}
+
+impl From<core::MessageQueueStat> for MessageQueueStat {
+    fn from(stat: core::MessageQueueStat) -> Self {
+        let owner = stat.permissions;
+        Self {
+            key: owner.key.get(),
+            id: stat.id,
+            uid: owner.uid,
+            gid: owner.gid,
+            cuid: owner.cuid,
+            cgid: owner.cgid,
+            mode: owner.access().bits(),
+            seq: owner.seq,
+            stime: stat.stime,
+            rtime: stat.rtime,
+            ctime: stat.ctime,
+            current_bytes: stat.current_bytes,
+            messages: stat.messages,
+            max_bytes: stat.max_bytes,
+            last_send_pid: stat.last_send_pid,
+            last_receive_pid: stat.last_receive_pid,
+        }
+    }
+}
+
+fn owned(queue: core::MessageQueue, owner: Owner) -> PyResult<core::MessageQueue> {
+    owner.0.map_or(Ok(()), |owner| queue.check_owner(owner))?;
+    Ok(queue)
+}
+
+/// A System V message queue: typed messages of bytes, kept by the kernel, taken in order or by
+/// type.
+///
+/// A handle: creating or opening one attaches nothing, dropping it removes nothing. Made by
+/// `create`, `open`, `open_or_create` and `from_id`; equal and hashed by id; pickled as id and key.
+///
+/// See msgget(2), msgop(2), msgctl(2).
+#[pyclass(frozen, eq, hash, weakref, module = "sysv_ipc_rs")]
+#[derive(Debug)]
+pub(crate) struct MessageQueue {
+    queue: core::MessageQueue,
+    /// What a signal handler raised when a call had done a part already: for the next call.
+    late: Mutex<Option<PyErr>>,
+    is_late: AtomicBool,
+}
+
+impl PartialEq for MessageQueue {
+    fn eq(&self, other: &Self) -> bool {
+        self.queue.id() == other.queue.id()
+    }
+}
+
+impl std::hash::Hash for MessageQueue {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        ("MessageQueue", self.queue.id()).hash(state);
+    }
+}
+
+impl From<core::MessageQueue> for MessageQueue {
+    fn from(queue: core::MessageQueue) -> Self {
+        Self { queue, late: Mutex::default(), is_late: AtomicBool::new(false) }
+    }
+}
+
+impl MessageQueue {
+    /// The core's handle, for a call that may wait: raises first what came too late for the last.
+    #[inline]
+    fn for_call(&self) -> PyResult<core::MessageQueue> {
+        if self.is_late.load(Ordering::Acquire) { self.raise_late() } else { Ok(self.queue) }
+    }
+
+    #[cold]
+    fn raise_late(&self) -> PyResult<core::MessageQueue> {
+        self.is_late.store(false, Ordering::Release);
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner).take();
+        late.map_or(Ok(self.queue), Err)
+    }
+
+    /// Keeps an exception for the next call.
+    #[cold]
+    fn raise_later(&self, error: PyErr) {
+        let earlier = self.late.lock().unwrap_or_else(PoisonError::into_inner).replace(error);
+        self.is_late.store(true, Ordering::Release);
+        drop(earlier);
+    }
+
+    #[inline]
+    fn incoming(
+        &self,
+        r#type: WantedType,
+        exclude: Flag,
+        max_size: MaxSize,
+        truncate: Flag,
+    ) -> PyResult<Incoming> {
+        let selection = selection(r#type, exclude)?;
+        Ok(Incoming::new(self.queue, selection, max_size.0, truncate.0))
+    }
+}
+
+#[pymethods]
+impl MessageQueue {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        handle::no_constructor("MessageQueue")
+    }
+
+    /// Creates a queue, which must not exist yet.
+    ///
+    /// Args:
+    ///     key: The key it will be found by; `IPC_PRIVATE` (0) for none.
+    ///     mode: Who may use it, 0 to 0o777; there is no umask in System V IPC.
+    ///     max_bytes: How many bytes it may hold, 0 to 2147483647; None for MSGMNB.
+    ///
+    /// Returns:
+    ///     The new queue.
+    ///
+    /// Raises:
+    ///     AlreadyExistsError: The key has a queue already.
+    ///     LimitExceededError: MSGMNI is reached.
+    ///     AccessDeniedError: More `max_bytes` than MSGMNB, without CAP_SYS_RESOURCE.
+    ///     ValueError: An argument is out of range.
+    ///
+    /// See msgget(2).
+    #[classmethod]
+    #[pyo3(
+        signature = (key=NewKey::PRIVATE, *, mode=ModeBits::OURS, max_bytes=MaxBytes::DEFAULT),
+        text_signature = "($cls, key=0, *, mode=0o600, max_bytes=None)"
+    )]
+    fn create(
+        _cls: &Bound<'_, PyType>,
+        key: NewKey,
+        mode: ModeBits,
+        max_bytes: MaxBytes,
+    ) -> PyResult<Self> {
+        Ok(core::MessageQueue::create_sized(key.0, mode.0, max_bytes.0)?.into())
+    }
+
+    /// Opens the queue that a key leads to.
+    ///
+    /// Args:
+    ///     key: Its key.
+    ///     owner: The user id that must both own it and have created it.
+    ///
+    /// Returns:
+    ///     The queue.
+    ///
+    /// Raises:
+    ///     NotFoundError: No queue has the key.
+    ///     UntrustedOwnerError: It is not that owner's alone.
+    ///
+    /// See msgget(2).
+    #[classmethod]
+    #[pyo3(signature = (key, *, owner=Owner::ANYBODY), text_signature = "($cls, key, *, owner=None)")]
+    fn open(_cls: &Bound<'_, PyType>, key: NamedKey, owner: Owner) -> PyResult<Self> {
+        owned(core::MessageQueue::open(key.0)?, owner).map(Self::from)
+    }
+
+    /// Opens the queue that a key leads to, or creates it.
+    ///
+    /// Args:
+    ///     key: Its key.
+    ///     mode: Who may use a new queue.
+    ///     max_bytes: How many bytes a new queue may hold; None for MSGMNB.
+    ///     owner: The user id that must both own it and have created it.
+    ///
+    /// Returns:
+    ///     The queue.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is none, and `owner` is not our effective user id.
+    ///     UntrustedOwnerError: It is not that owner's alone.
+    ///     LimitExceededError: MSGMNI is reached.
+    ///
+    /// See msgget(2).
+    #[classmethod]
+    #[pyo3(
+        signature = (
+            key, *, mode=ModeBits::OURS, max_bytes=MaxBytes::DEFAULT, owner=Owner::ANYBODY
+        ),
+        text_signature = "($cls, key, *, mode=0o600, max_bytes=None, owner=None)"
+    )]
+    fn open_or_create(
+        _cls: &Bound<'_, PyType>,
+        key: NamedKey,
+        mode: ModeBits,
+        max_bytes: MaxBytes,
+        owner: Owner,
+    ) -> PyResult<Self> {
+        Ok(core::MessageQueue::open_or_create(key.0, mode.0, max_bytes.0, owner.0)?.into())
+    }
+
+    /// The queue that has an id.
+    ///
+    /// Args:
+    ///     id: The kernel's number, as `ipcs -q` shows it.
+    ///     owner: The user id that must both own it and have created it.
+    ///
+    /// Returns:
+    ///     The queue.
+    ///
+    /// Raises:
+    ///     RemovedError: No queue has the id.
+    ///     AccessDeniedError: Its mode tells us nothing about it.
+    ///     UntrustedOwnerError: It is not that owner's alone.
+    ///
+    /// See msgctl(2), IPC_STAT.
+    #[classmethod]
+    #[pyo3(signature = (id, *, owner=Owner::ANYBODY), text_signature = "($cls, id, *, owner=None)")]
+    fn from_id(_cls: &Bound<'_, PyType>, id: Id, owner: Owner) -> PyResult<Self> {
+        owned(core::MessageQueue::from_id(id.0)?, owner).map(Self::from)
+    }
+
+    /// The key by which it was found or made; 0 = IPC_PRIVATE.
+    #[getter]
+    fn key(&self) -> i32 {
+        self.queue.key().get()
+    }
+
+    /// The kernel's number for it.
+    #[getter]
+    fn id(&self) -> i32 {
+        self.queue.id()
+    }
+
+    /// Sends a message; waits while the queue is full.
+    ///
+    /// Args:
+    ///     data: The bytes: any contiguous buffer.
+    ///     type: The type, above 0.
+    ///     timeout: Seconds to wait at most; None for ever, 0 not at all.
+    ///
+    /// Raises:
+    ///     WaitTimeoutError: The time was up; nothing was sent.
+    ///     MessageTooBigError: It can never fit: MSGMAX or the queue's `max_bytes`.
+    ///     RemovedError: The queue is gone, perhaps while waiting.
+    ///     AccessDeniedError: Its mode forbids it.
+    ///     ValueError: The type is not above 0.
+    ///
+    /// See msgop(2), msgsnd.
+    #[pyo3(
+        signature = (data, r#type=MessageType::ONE, *, timeout=Timeout::Endless),
+        text_signature = "($self, data, type=1, *, timeout=None)"
+    )]
+    fn send(&self, data: &Bound<'_, PyAny>, r#type: MessageType, timeout: Timeout) -> PyResult<()> {
+        let outgoing = transfer::outgoing(self.for_call()?, data, r#type)?;
+        transfer::send(data.py(), &outgoing, timeout)
+    }
+
+    /// Sends a message, if that is possible without waiting.
+    ///
+    /// Args:
+    ///     data: The bytes: any contiguous buffer.
+    ///     type: The type, above 0.
+    ///
+    /// Returns:
+    ///     Whether it was sent.
+    ///
+    /// Raises:
+    ///     As `send`, but never WaitTimeoutError.
+    ///
+    /// See msgop(2), IPC_NOWAIT.
+    #[pyo3(
+        signature = (data, r#type=MessageType::ONE),
+        text_signature = "($self, data, type=1)"
+    )]
+    fn try_send(&self, data: &Bound<'_, PyAny>, r#type: MessageType) -> PyResult<bool> {
+        let outgoing = transfer::outgoing(self.queue, data, r#type)?;
+        match outgoing.attempt() {
+            Ok(()) => Ok(true),
+            Err(nix::errno::Errno::EAGAIN) => Ok(false),
+            Err(errno) => Err(outgoing.error(errno).into()),
+        }
+    }
+
+    /// Sends several messages, in order; waits while the queue is full.
+    ///
+    /// All are checked before the first is sent.
+    ///
+    /// Args:
+    ///     messages: Buffers, or pairs `(type, buffer)`.
+    ///     type: The type of those that are no pairs, above 0.
+    ///     timeout: Seconds to wait at most, for all together; None for ever, 0 not at all.
+    ///
+    /// Returns:
+    ///     How many were sent: fewer than all if the time was up, an error came, or a signal
+    ///     handler raised after the first; what it raised comes with the handle's next call.
+    ///
+    /// Raises:
+    ///     As `send`, if none was sent.
+    ///
+    /// See msgop(2), msgsnd.
+    #[pyo3(
+        signature = (messages, r#type=MessageType::ONE, *, timeout=Timeout::Endless),
+        text_signature = "($self, messages, type=1, *, timeout=None)"
+    )]
+    fn send_many(
+        &self,
+        messages: &Bound<'_, PyAny>,
+        r#type: MessageType,
+        timeout: Timeout,
+    ) -> PyResult<usize> {
+        let queue = self.for_call()?;
+        let sent = transfer::send_many(messages.py(), queue, messages, r#type, timeout)?;
+        match sent.early {
+            Some(error) if sent.count == 0 => return Err(error),
+            // The kernel's errors come again by themselves.
+            Some(error) if !error.is_instance_of::<pyo3::exceptions::PyOSError>(messages.py()) => {
+                self.raise_later(error);
+            }
+            _ => {}
+        }
+        Ok(sent.count)
+    }
+
+    /// Takes a message; waits while there is none.
+    ///
+    /// Args:
+    ///     type: Which: 0 the first, above 0 the first of that type, below 0 the first of the
+    ///         lowest type up to its absolute value.
+    ///     exclude: Takes the first of any other type than `type`, which must be above 0.
+    ///     max_size: The most bytes it may have; None for any.
+    ///     truncate: Takes a larger message too, and cuts it off; else it stays in the queue.
+    ///     timeout: Seconds to wait at most; None for ever, 0 not at all.
+    ///
+    /// Returns:
+    ///     The message.
+    ///
+    /// Raises:
+    ///     WaitTimeoutError: The time was up; nothing was taken.
+    ///     MessageTooBigError: It is larger than `max_size`, and stays in the queue.
+    ///     RemovedError: The queue is gone, perhaps while waiting.
+    ///     AccessDeniedError: Its mode forbids it, perhaps only since then.
+    ///
+    /// See msgop(2), msgrcv.
+    #[pyo3(
+        signature = (
+            r#type=WantedType::ANY, *, exclude=Flag::NO, max_size=MaxSize::ANY, truncate=Flag::NO,
+            timeout=Timeout::Endless
+        ),
+        text_signature =
+            "($self, type=0, *, exclude=False, max_size=None, truncate=False, timeout=None)"
+    )]
+    fn receive(
+        &self,
+        py: Python<'_>,
+        r#type: WantedType,
+        exclude: Flag,
+        max_size: MaxSize,
+        truncate: Flag,
+        timeout: Timeout,
+    ) -> PyResult<Message> {
+        self.for_call()?;
+        let mut incoming = self.incoming(r#type, exclude, max_size, truncate)?;
+        transfer::receive(py, &mut incoming, timeout)?;
+        transfer::message(py, &incoming)
+    }
+
+    /// Takes a message, if there is one.
+    ///
+    /// Args:
+    ///     type: As of `receive`.
+    ///     exclude: As of `receive`.
+    ///     max_size: As of `receive`.
+    ///     truncate: As of `receive`.
+    ///
+    /// Returns:
+    ///     The message, or None.
+    ///
+    /// Raises:
+    ///     As `receive`, but never WaitTimeoutError.
+    ///
+    /// See msgop(2), IPC_NOWAIT.
+    #[pyo3(
+        signature = (
+            r#type=WantedType::ANY, *, exclude=Flag::NO, max_size=MaxSize::ANY, truncate=Flag::NO
+        ),
+        text_signature = "($self, type=0, *, exclude=False, max_size=None, truncate=False)"
+    )]
+    fn try_receive(
+        &self,
+        py: Python<'_>,
+        r#type: WantedType,
+        exclude: Flag,
+        max_size: MaxSize,
+        truncate: Flag,
+    ) -> PyResult<Option<Message>> {
+        let mut incoming = self.incoming(r#type, exclude, max_size, truncate)?;
+        if transfer::try_receive(&mut incoming)? {
+            transfer::message(py, &incoming).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Takes a message into a buffer; waits while there is none.
+    ///
+    /// Args:
+    ///     buffer: A writable contiguous buffer.
+    ///     type: As of `receive`.
+    ///     exclude: As of `receive`.
+    ///     truncate: Takes a message larger than the buffer too, and cuts it off; else it stays in
+    ///         the queue.
+    ///     timeout: Seconds to wait at most; None for ever, 0 not at all.
+    ///
+    /// Returns:
+    ///     `(type, nbytes)`: the message's type, and how many bytes were written.
+    ///
+    /// Raises:
+    ///     As `receive`.
+    ///     TypeError: The buffer is read-only.
+    ///
+    /// See msgop(2), msgrcv.
+    #[pyo3(
+        signature = (
+            buffer, r#type=WantedType::ANY, *, exclude=Flag::NO, truncate=Flag::NO,
+            timeout=Timeout::Endless
+        ),
+        text_signature =
+            "($self, buffer, type=0, *, exclude=False, truncate=False, timeout=None)"
+    )]
+    fn receive_into(
+        &self,
+        buffer: &Bound<'_, PyAny>,
+        r#type: WantedType,
+        exclude: Flag,
+        truncate: Flag,
+        timeout: Timeout,
+    ) -> PyResult<(i64, usize)> {
+        self.for_call()?;
+        let target = WritableBytes::new(buffer)?;
+        let mut incoming = self.incoming(r#type, exclude, MaxSize(Some(target.len())), truncate)?;
+        transfer::receive(buffer.py(), &mut incoming, timeout)?;
+        Ok(transfer::hand_over(&incoming, &target))
+    }
+
+    /// Takes a message into a buffer, if there is one.
+    ///
+    /// Args:
+    ///     buffer: As of `receive_into`.
+    ///     type: As of `receive`.
+    ///     exclude: As of `receive`.
+    ///     truncate: As of `receive_into`.
+    ///
+    /// Returns:
+    ///     `(type, nbytes)`, or None.
+    ///
+    /// Raises:
+    ///     As `receive_into`, but never WaitTimeoutError.
+    ///
+    /// See msgop(2), IPC_NOWAIT.
+    #[pyo3(
+        signature = (
+            buffer, r#type=WantedType::ANY, *, exclude=Flag::NO, truncate=Flag::NO
+        ),
+        text_signature = "($self, buffer, type=0, *, exclude=False, truncate=False)"
+    )]
+    fn try_receive_into(
+        &self,
+        buffer: &Bound<'_, PyAny>,
+        r#type: WantedType,
+        exclude: Flag,
+        truncate: Flag,
+    ) -> PyResult<Option<(i64, usize)>> {
+        let target = WritableBytes::new(buffer)?;
+        let mut incoming = self.incoming(r#type, exclude, MaxSize(Some(target.len())), truncate)?;
+        let received = transfer::try_receive(&mut incoming)?;
+        Ok(received.then(|| transfer::hand_over(&incoming, &target)))
+    }
+
+    /// Takes several messages: waits for the first, then takes those that are there already.
+    ///
+    /// Args:
+    ///     limit: How many at most, at least 1.
+    ///     type: As of `receive`.
+    ///     exclude: As of `receive`.
+    ///     timeout: Seconds to wait for the first at most; None for ever, 0 not at all.
+    ///
+    /// Returns:
+    ///     A list of at least one message. Once there is one nothing is raised: an error comes
+    ///     with the next call.
+    ///
+    /// Raises:
+    ///     As `receive`.
+    ///
+    /// See msgop(2), msgrcv.
+    #[pyo3(
+        signature = (
+            limit, r#type=WantedType::ANY, *, exclude=Flag::NO, timeout=Timeout::Endless
+        ),
+        text_signature = "($self, limit, type=0, *, exclude=False, timeout=None)"
+    )]
+    fn receive_many<'py>(
+        &self,
+        limit: &Bound<'py, PyAny>,
+        r#type: WantedType,
+        exclude: Flag,
+        timeout: Timeout,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let py = limit.py();
+        let limit = size(limit, "limit", 1)?;
+        self.for_call()?;
+        let messages = PyList::empty(py);
+        let mut incoming = self.incoming(r#type, exclude, MaxSize::ANY, Flag::NO)?;
+        transfer::receive(py, &mut incoming, timeout)?;
+        transfer::rest(py, &mut incoming, limit, messages)
+    }
+
+    /// An iterator that takes one message after the other, and ends when none comes in time.
+    ///
+    /// Threads may share it. Once it has ended it stays so.
+    ///
+    /// Args:
+    ///     type: As of `receive`.
+    ///     exclude: As of `receive`.
+    ///     timeout: Seconds to wait for each message at most; None for ever.
+    ///
+    /// Returns:
+    ///     An iterator of messages; its steps raise as `receive` does.
+    ///
+    /// Raises:
+    ///     ValueError: An argument is out of range.
+    ///
+    /// See msgop(2), msgrcv.
+    #[pyo3(
+        signature = (r#type=WantedType::ANY, *, exclude=Flag::NO, timeout=Timeout::Endless),
+        text_signature = "($self, type=0, *, exclude=False, timeout=None)"
+    )]
+    fn messages(
+        slf: Py<Self>,
+        r#type: WantedType,
+        exclude: Flag,
+        timeout: Timeout,
+    ) -> PyResult<MessageIterator> {
+        let selection = selection(r#type, exclude)?;
+        Ok(MessageIterator { queue: slf, selection, timeout, ended: AtomicBool::new(false) })
+    }
+
+    /// A copy of a message, which stays in the queue.
+    ///
+    /// Args:
+    ///     index: Its place in the queue; 0 is the first.
+    ///
+    /// Returns:
+    ///     The message, or None if there is none at that place.
+    ///
+    /// Raises:
+    ///     IPCError: ENOSYS where the kernel was built without CONFIG_CHECKPOINT_RESTORE.
+    ///     RemovedError: The queue is gone.
+    ///     AccessDeniedError: Its mode forbids it.
+    ///
+    /// See msgop(2), MSG_COPY.
+    #[pyo3(signature = (index=Place::FIRST), text_signature = "($self, index=0)")]
+    fn peek(&self, py: Python<'_>, index: Place) -> PyResult<Option<Message>> {
+        let mut incoming = Incoming::peek(self.queue, index.0);
+        if transfer::try_receive(&mut incoming)? {
+            transfer::copied(py, &incoming).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// How many messages are in the queue.
+    ///
+    /// Raises:
+    ///     As `stat`.
+    ///
+    /// See msgctl(2), IPC_STAT.
+    fn qsize(&self) -> PyResult<u64> {
+        Ok(self.queue.stat()?.messages)
+    }
+
+    /// How many bytes the queue may hold, 0 to 2147483647. Raising it lets waiting senders go on;
+    /// above MSGMNB that needs CAP_SYS_RESOURCE.
+    ///
+    /// Raises:
+    ///     RemovedError: The queue is gone.
+    ///     AccessDeniedError: Not ours to change, or above MSGMNB.
+    ///     ValueError: Out of range.
+    ///
+    /// See msgctl(2), IPC_SET.
+    #[getter]
+    fn max_bytes(&self) -> PyResult<u64> {
+        Ok(self.queue.stat()?.max_bytes)
+    }
+
+    #[setter]
+    fn set_max_bytes(&self, max_bytes: types::NewMaxBytes) -> PyResult<()> {
+        Ok(self.queue.set_max_bytes(max_bytes.0)?)
+    }
+
+    /// Owner, mode, times, and what is in the queue, at one moment.
+    ///
+    /// Raises:
+    ///     RemovedError: The queue is gone.
+    ///     AccessDeniedError: The kernel tells us nothing about it.
+    ///
+    /// See msgctl(2), IPC_STAT and MSG_STAT_ANY.
+    fn stat(&self) -> PyResult<MessageQueueStat> {
+        Ok(self.queue.stat()?.into())
+    }
+
+    /// Changes who may use the queue. One read and one write, so not atomic against other changes.
+    ///
+    /// Args:
+    ///     mode: The nine permission bits, 0 to 0o777.
+    ///
+    /// Raises:
+    ///     RemovedError: The queue is gone.
+    ///     AccessDeniedError: We are neither its owner nor its creator nor root.
+    ///
+    /// See msgctl(2), IPC_SET.
+    fn chmod(&self, mode: ModeBits) -> PyResult<()> {
+        handle::chmod::<core::MessageQueue>(self.queue.id(), mode)
+    }
+
+    /// Gives the queue to another user or group. The creator keeps its rights.
+    ///
+    /// Args:
+    ///     uid: New owner's user id; -1 leaves it.
+    ///     gid: New owner's group id; -1 leaves it.
+    ///
+    /// Raises:
+    ///     RemovedError: The queue is gone.
+    ///     AccessDeniedError: We are neither its owner nor its creator nor root.
+    ///
+    /// See msgctl(2), IPC_SET.
+    #[pyo3(
+        signature = (uid=NewOwner::SAME, gid=NewOwner::SAME),
+        text_signature = "($self, uid=-1, gid=-1)"
+    )]
+    fn chown(&self, uid: NewOwner, gid: NewOwner) -> PyResult<()> {
+        handle::chown::<core::MessageQueue>(self.queue.id(), uid, gid)
+    }
+
+    /// Removes the queue and all messages in it at once. Who waits on it gets RemovedError.
+    ///
+    /// Raises:
+    ///     RemovedError: It is gone already.
+    ///     AccessDeniedError: We are neither its owner nor its creator nor root.
+    ///
+    /// See msgctl(2), IPC_RMID.
+    fn remove(&self) -> PyResult<()> {
+        Ok(self.queue.remove()?)
+    }
+
+    fn __repr__(&self) -> String {
+        handle::repr("MessageQueue", self.queue.key(), self.queue.id())
+    }
+
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let pickled = [self.queue.id().into(), self.queue.key().get().into()];
+        handle::reduce(py, "reopen_message_queue", pickled)
+    }
+}
+
+/// Takes one message after the other, and ends when none comes in time; made by
+/// `MessageQueue.messages`.
+#[pyclass(frozen, module = "sysv_ipc_rs")]
+#[derive(Debug)]
+pub(crate) struct MessageIterator {
+    queue: Py<MessageQueue>,
+    selection: Selection,
+    timeout: Timeout,
+    ended: AtomicBool,
+}
+
+#[pymethods]
+impl MessageIterator {
+    const fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Message>> {
+        if self.ended.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let queue = self.queue.get().for_call()?;
+        let mut incoming = Incoming::new(queue, self.selection, None, false);
+        if transfer::receive_in_time(py, &mut incoming, self.timeout)? {
+            return transfer::message(py, &incoming).map(Some);
+        }
+        self.ended.store(true, Ordering::Release);
+        Ok(None)
+    }
+}
+
+/// Opens a pickled queue.
+#[pyfunction]
+pub(super) fn reopen_message_queue(id: i32, key: i32) -> PyResult<MessageQueue> {
+    let queue = core::MessageQueue::from_id(id)?;
+    handle::same_key::<core::MessageQueue>(id, queue.key(), key)?;
+    Ok(queue.into())
+}
