@@ -24,6 +24,7 @@ compile_error!("sysv_ipc_rs is for Linux with the GNU C library");
 pub mod error;
 pub mod ipc;
 pub mod msg;
+pub mod readiness;
 pub mod sem;
 pub mod shm;
 mod sys;

@@ -10,6 +10,7 @@ mod convert;
 mod error;
 mod handle;
 mod msg;
+mod readiness;
 mod record;
 mod sem;
 mod wait;
@@ -27,10 +28,14 @@ mod _core {
         Message, MessageIterator, MessageQueue, MessageQueueStat, reopen_message_queue,
     };
     #[pymodule_export]
+    use super::readiness::Readiness;
+    #[pymodule_export]
     use super::sem::{
         Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, reopen_semaphore,
         reopen_semaphore_set,
     };
+    #[pymodule_export]
+    use super::wait::{set_wakeup_signal, wakeup_signal};
 
     #[pymodule_export]
     const IPC_PRIVATE: i32 = libc::IPC_PRIVATE;

@@ -11,6 +11,7 @@ use crate::sys::signal::{SignalSet, ThreadTimer};
 
 mod signal;
 
+pub(crate) use signal::still_wakes;
 pub use signal::{set_wakeup_signal, wakeup_signal};
 
 /// The moment at which a wait ends, on the monotonic clock; or never.

@@ -4,6 +4,10 @@ A handle is not the kernel object: creating or opening one attaches nothing, dro
 nothing; `remove()` does. Errors are `IPCError` and its family, each an `OSError` with errno.
 """
 
+import sys
+import types
+
+from . import _core
 from ._core import (
     IPC_PRIVATE,
     AccessDeniedError,
@@ -16,6 +20,7 @@ from ._core import (
     MessageQueueStat,
     MessageTooBigError,
     NotFoundError,
+    Readiness,
     RemovedError,
     Semaphore,
     SemaphoreGuard,
@@ -39,6 +44,7 @@ __all__ = [
     "MessageQueueStat",
     "MessageTooBigError",
     "NotFoundError",
+    "Readiness",
     "RemovedError",
     "Semaphore",
     "SemaphoreGuard",
@@ -48,4 +54,32 @@ __all__ = [
     "WaitTimeoutError",
     "ftok",
     "key_from_name",
+    "wakeup_signal",
 ]
+
+wakeup_signal: int | None
+"""The real-time signal that ends the timed waits of queues inside the kernel.
+
+Chosen when first needed: from SIGRTMAX down, without those that the kernel refuses, that have a
+handler or are ignored, and that some threads block. None where no signal is free: timed waits are
+then rows of tries with short pauses, and say so once in a RuntimeWarning.
+
+Set it before the first timed wait to choose: a program that takes signals by `sigwait` or
+`signalfd` should, since a thread that blocks every signal does not tell which of them it waits for.
+A program that resets all handlers while another thread waits is killed by the signal.
+"""
+
+
+class _Module(types.ModuleType):
+    """The package, of which one attribute can be set."""
+
+    @property
+    def wakeup_signal(self) -> int | None:
+        return _core.wakeup_signal()
+
+    @wakeup_signal.setter
+    def wakeup_signal(self, signal: int) -> None:
+        _core.set_wakeup_signal(signal)
+
+
+sys.modules[__name__].__class__ = _Module

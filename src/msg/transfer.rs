@@ -90,6 +90,23 @@ impl Outgoing {
 }
 
 impl MessageQueue {
+    /// Succeeds if a message waits, and takes nothing: there is no room for any text. Only an empty
+    /// message is taken by that, and sent back.
+    pub(crate) fn sense(self, selection: Selection, flags: c_int) -> sys::Result<()> {
+        let mut packet = Packet::new();
+        let flags = flags | selection.flags();
+        match sys::msgrcv(self.id, &mut packet, 0, selection.msgtyp, flags) {
+            Err(Errno::E2BIG) => Ok(()),
+            Ok(()) => sys::msgsnd(self.id, &packet, libc::IPC_NOWAIT),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// What an errno of `msgrcv` means.
+    pub(crate) fn receive_error(self, errno: Errno) -> Error {
+        Incoming::new(self, Selection::ANY, None, false).error(errno)
+    }
+
     /// Refuses a length that no message of this queue can have now.
     #[cfg(feature = "python")]
     pub(crate) fn check_text_len(self, len: usize) -> crate::Result<()> {

@@ -9,9 +9,11 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use super::buffer::WritableBytes;
 use super::convert::{Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner, size};
 use super::handle;
+use super::readiness::Readiness;
 use super::record::record;
 use super::wait::Timeout;
 use crate::msg::{self as core, Incoming, Selection};
+use crate::readiness::Watched;
 
 mod message;
 mod transfer;
@@ -619,6 +621,29 @@ impl MessageQueue {
         } else {
             Ok(None)
         }
+    }
+
+    /// A descriptor that is readable while a matching message waits.
+    ///
+    /// Args:
+    ///     type: As of `receive`.
+    ///     exclude: As of `receive`.
+    ///
+    /// Returns:
+    ///     The readiness, to be closed after use; see its limits.
+    ///
+    /// Raises:
+    ///     RemovedError: The queue is gone.
+    ///     AccessDeniedError: Its mode forbids to receive.
+    ///     OSError: No descriptor or no thread is to be had.
+    ///
+    /// See msgop(2), eventfd(2).
+    #[pyo3(
+        signature = (r#type=WantedType::ANY, *, exclude=Flag::NO),
+        text_signature = "($self, type=0, *, exclude=False)"
+    )]
+    fn readiness(&self, py: Python<'_>, r#type: WantedType, exclude: Flag) -> PyResult<Readiness> {
+        Readiness::watch(py, Watched::Queue(self.queue, selection(r#type, exclude)?))
     }
 
     /// How many messages are in the queue.

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use pyo3::exceptions::PyRuntimeWarning;
+use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::prelude::*;
 
+use super::convert;
+use super::error::os_error;
 use crate::sys;
+use crate::sys::signal::real_time_signals;
 use crate::wait::{Deadline, TimeLimit};
 
 /// How long a call may wait: its argument `timeout`.
@@ -104,4 +107,23 @@ fn warn_of_pauses(py: Python<'_>) -> PyResult<()> {
         c"no real-time signal is free or no timer can be made: timed waits on message queues \
         try again and again with pauses of up to 5 ms (see sysv_ipc_rs.wakeup_signal)";
     PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), text, 1)
+}
+
+/// The real-time signal that ends the timed waits of queues; see `sysv_ipc_rs.wakeup_signal`.
+#[pyfunction]
+pub(super) fn wakeup_signal() -> Option<i32> {
+    crate::wait::wakeup_signal()
+}
+
+/// Chooses the signal that `wakeup_signal` tells.
+#[pyfunction]
+pub(super) fn set_wakeup_signal(signal: &Bound<'_, PyAny>) -> PyResult<()> {
+    let (first, last) = real_time_signals().into_inner();
+    let signal = convert::small(signal, "wakeup_signal", first.into()..=last.into())?;
+    crate::wait::set_wakeup_signal(signal).map_err(|errno| match errno {
+        Errno::EBUSY => PyValueError::new_err(format!(
+            "the program handles or ignores signal {signal} already; choose one that it does not use"
+        )),
+        errno => os_error(errno, format!("signal {signal} can't be used")),
+    })
 }

@@ -63,9 +63,14 @@ pub fn set_wakeup_signal(signal: c_int) -> Result<(), Errno> {
 pub(crate) fn claim() -> Option<c_int> {
     match CHOSEN.load(Ordering::Acquire) {
         0 => choose(),
-        signal if disposition(signal) == Ok(Disposition::Ours) => Some(signal),
+        signal if still_wakes(signal) => Some(signal),
         _ => choose(),
     }
+}
+
+/// Whether the signal still does nothing but end system calls.
+pub(crate) fn still_wakes(signal: c_int) -> bool {
+    disposition(signal) == Ok(Disposition::Ours)
 }
 
 #[cold]

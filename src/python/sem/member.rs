@@ -12,7 +12,9 @@ use super::{SemaphoreGuard, SemaphoreSet, core};
 use super::{creation, open_or_create, operate_or_raise, owned, try_operate, undo_flag};
 use crate::python::convert::{self, Flag, Id, ModeBits, NamedKey, NewKey, Owner, Units, Value};
 use crate::python::handle;
+use crate::python::readiness::Readiness;
 use crate::python::wait::Timeout;
+use crate::readiness::Watched;
 use crate::sem::Operation;
 
 /// An index that is known to be inside a set: the kernel has 16 bits for it.
@@ -430,6 +432,25 @@ impl Semaphore {
             Some(guard) => guard.get().leave(exc_value),
             None => Ok(false),
         }
+    }
+
+    /// A descriptor that is readable while `n` units can be taken.
+    ///
+    /// Args:
+    ///     n: How many units, 1 to 32767.
+    ///
+    /// Returns:
+    ///     The readiness, to be closed after use; see its limits.
+    ///
+    /// Raises:
+    ///     RemovedError: The set is gone.
+    ///     AccessDeniedError: Its mode forbids to change it.
+    ///     OSError: No descriptor or no thread is to be had.
+    ///
+    /// See semop(2), eventfd(2).
+    #[pyo3(signature = (n=Units::ONE), text_signature = "($self, n=1)")]
+    fn readiness(&self, py: Python<'_>, n: Units) -> PyResult<Readiness> {
+        Readiness::watch(py, Watched::Semaphore(self.set, self.index, n.0))
     }
 
     /// The process that changed it last; 0 = none. An undo at exit counts as the dead process's.
