@@ -45,6 +45,9 @@ pub(crate) enum Subject {
     Id(Kind, i32),
 }
 
+const MISSING: &str = "the call is missing here: kernels without CONFIG_SYSVIPC, Android and some \
+                       sandboxes lack it";
+
 /// A failed operation: the system call, its errno, the object, and what to do about it.
 ///
 /// ```
@@ -82,7 +85,8 @@ impl Error {
             Errno::ENOSPC | Errno::ENOMEM | Errno::ERANGE => ErrorKind::LimitExceeded,
             _ => ErrorKind::Other,
         };
-        let parts = Parts { kind, call, errno, subject, limit: None, explanation: None };
+        let explanation = (errno == Errno::ENOSYS).then_some(Cow::Borrowed(MISSING));
+        let parts = Parts { kind, call, errno, subject, limit: None, explanation };
         Self(Box::new(parts))
     }
 

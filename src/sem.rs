@@ -216,6 +216,11 @@ impl SemaphoreSet {
         self.len
     }
 
+    /// How many of them a call can name: a set of more than 65,536 has members that none can.
+    pub(crate) fn reachable(&self) -> usize {
+        self.len.min(SIZE_MAX)
+    }
+
     /// `semop(id, ops)`—does all of `ops` at once, or waits until it can.
     ///
     /// # Errors

@@ -4,13 +4,14 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use pyo3::Borrowed;
-use pyo3::exceptions::{PyIndexError, PyOverflowError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyString};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
 use super::error::os_error;
 use super::wait::Timeout;
 use crate::ipc::{Key, Mode};
+use crate::sem::SIZE_MAX as MEMBERS_MAX;
 
 /// Types of arguments: each is checked as the function of the same name says.
 macro_rules! arguments {
@@ -49,6 +50,12 @@ arguments! {
     Units(i16): units;
     /// The value of a semaphore.
     Value(u16): value;
+    /// How many semaphores a new set has.
+    SetSize(usize): set_size;
+    /// How many semaphores a set must have at least.
+    LeastSize(usize): least_size;
+    /// Which member of a set.
+    Member(usize): member;
     /// A choice: anything that is true or false.
     Flag(bool): flag;
 }
@@ -82,6 +89,18 @@ impl Value {
     pub(super) const ONE: Self = Self(1);
 }
 
+impl SetSize {
+    pub(super) const ONE: Self = Self(1);
+}
+
+impl LeastSize {
+    pub(super) const ANY: Self = Self(0);
+}
+
+impl Member {
+    pub(super) const FIRST: Self = Self(0);
+}
+
 impl<'py> FromPyObject<'_, 'py> for Timeout {
     type Error = PyErr;
 
@@ -101,12 +120,15 @@ pub(super) fn int(
     what: &str,
     range: RangeInclusive<i64>,
 ) -> PyResult<i64> {
+    within(value, &range)?.ok_or_else(|| out_of_range(value, what, &range))
+}
+
+/// An int, or `None` if it is not in `range`.
+#[inline]
+fn within(value: &Bound<'_, PyAny>, range: &RangeInclusive<i64>) -> PyResult<Option<i64>> {
     match value.extract::<i64>() {
-        Ok(number) if range.contains(&number) => Ok(number),
-        Ok(_) => Err(out_of_range(value, what, &range)),
-        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
-            Err(out_of_range(value, what, &range))
-        }
+        Ok(number) => Ok(Some(number).filter(|number| range.contains(number))),
+        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -163,13 +185,8 @@ fn id(value: &Bound<'_, PyAny>) -> PyResult<i32> {
 
 /// Permission bits.
 fn mode(value: &Bound<'_, PyAny>) -> PyResult<Mode> {
-    match int(value, "mode", 0..=0o777) {
-        Ok(bits) => u16::try_from(bits).ok().and_then(Mode::new).ok_or_else(|| {
-            PyValueError::new_err(format!("mode {bits} is not in the range 0 to 0o777"))
-        }),
-        Err(error) if error.is_instance_of::<PyValueError>(value.py()) => Err(mode_error(value)),
-        Err(error) => Err(error),
-    }
+    let bits = within(value, &(0..=0o777))?.and_then(|bits| u16::try_from(bits).ok());
+    bits.and_then(Mode::new).ok_or_else(|| mode_error(value))
 }
 
 /// A decimal number that reads like a mode was most likely meant as one.
@@ -217,6 +234,18 @@ pub(super) fn size(value: &Bound<'_, PyAny>, what: &str, least: i64) -> PyResult
     }
 }
 
+fn set_size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    size(value, "size", 1)
+}
+
+fn least_size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    size(value, "size", 0)
+}
+
+fn member(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    index(value, MEMBERS_MAX, false)
+}
+
 /// How many units of a semaphore.
 fn units(value: &Bound<'_, PyAny>) -> PyResult<i16> {
     small(value, "n", 1..=SEMAPHORE_MAX)
@@ -230,21 +259,25 @@ pub(super) fn value(value: &Bound<'_, PyAny>) -> PyResult<u16> {
 /// The index of one of `len` things; below 0 counts from the end where `from_end` allows it.
 #[inline]
 pub(super) fn index(value: &Bound<'_, PyAny>, len: usize, from_end: bool) -> PyResult<usize> {
-    let outside = || {
+    let last = i64::try_from(len).unwrap_or(i64::MAX).saturating_sub(1);
+    let first = if from_end { !last } else { 0 };
+    let position = within(value, &(first..=last))?.and_then(|number| {
+        let back = usize::try_from(number.unsigned_abs()).ok()?;
+        if number < 0 { len.checked_sub(back) } else { Some(back) }
+    });
+    position.ok_or_else(|| {
         let text = value.repr().map(|text| shortened(&text)).unwrap_or_default();
-        PyIndexError::new_err(format!("index {text} is not in the range 0 to {}", len - 1))
-    };
-    let number = match value.extract::<i64>() {
-        Ok(number) => number,
-        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => return Err(outside()),
-        Err(error) => return Err(error),
-    };
-    let number = if number < 0 && from_end {
-        usize::try_from(number.unsigned_abs()).ok().and_then(|back| len.checked_sub(back))
-    } else {
-        usize::try_from(number).ok()
-    };
-    number.filter(|&number| number < len).ok_or_else(outside)
+        no_index(&text, first, last)
+    })
+}
+
+#[cold]
+pub(super) fn no_index(
+    index: impl std::fmt::Display,
+    first: impl std::fmt::Display,
+    last: impl std::fmt::Display,
+) -> PyErr {
+    PyIndexError::new_err(format!("index {index} is not in the range {first} to {last}"))
 }
 
 /// Seconds: `None` for ever, else a real number that isn't below 0 or NaN.
@@ -258,8 +291,9 @@ fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Timeout> {
         Err(_) => real(value)?,
     };
     if seconds.is_nan() || seconds < 0.0 {
+        let text = value.repr().map(|text| shortened(&text)).unwrap_or_default();
         return Err(PyValueError::new_err(format!(
-            "timeout is {seconds}, but can't be below 0 or NaN"
+            "timeout {text} is not in the range 0 to infinity"
         )));
     }
     if seconds == 0.0 {
@@ -271,6 +305,9 @@ fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Timeout> {
 }
 
 fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    if is_complex(value)? {
+        return Err(PyTypeError::new_err("must be real number, not complex"));
+    }
     match value.extract::<f64>() {
         Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
             // An int or Fraction beyond every float.
@@ -279,6 +316,16 @@ fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
         Ok(0.0) if value.is_truthy()? && value.lt(0)? => Ok(f64::NEG_INFINITY),
         answer => answer,
     }
+}
+
+/// Whether it is a complex number, of which NumPy's let themselves be made a float.
+fn is_complex(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    if value.is_exact_instance_of::<PyInt>() {
+        return Ok(false);
+    }
+    let numbers = value.py().import("numbers")?;
+    Ok(value.is_instance(&numbers.getattr("Complex")?)?
+        && !value.is_instance(&numbers.getattr("Real")?)?)
 }
 
 /// `ftok(path, proj_id)`: a key made of a file's device and inode and of a project number.

@@ -4,7 +4,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyTuple, PyType};
 
-use super::convert::{self, Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner, SEMAPHORE_MAX};
+use super::convert::{
+    self, Flag, Id, LeastSize, ModeBits, NamedKey, NewKey, NewOwner, Owner, SEMAPHORE_MAX, SetSize,
+};
 use super::handle;
 use super::record::record;
 use super::wait::{Patience, Timeout, wait};
@@ -14,6 +16,9 @@ use crate::sys;
 
 mod guard;
 mod member;
+mod values;
+
+use values::{EachValue, Values};
 
 pub(super) use guard::SemaphoreGuard;
 pub(super) use member::{Semaphore, reopen_semaphore};
@@ -103,41 +108,12 @@ const fn undo_flag(undo: bool) -> OperationFlags {
     if undo { OperationFlags::UNDO } else { OperationFlags::empty() }
 }
 
-/// The values of a new set: one for all, or one each.
-fn initial_values(
-    size: &Bound<'_, PyAny>,
-    values: Option<&Bound<'_, PyAny>>,
-    key: Key,
-) -> PyResult<Vec<u16>> {
-    let size = convert::size(size, "size", 1)?;
-    if size > core::SIZE_MAX {
-        return Err(core::too_large(key, size).into());
+/// The values of a new set of this size.
+fn initial_values(key: Key, size: SetSize, values: Values) -> PyResult<Vec<u16>> {
+    if size.0 > core::SIZE_MAX {
+        return Err(core::too_large(key, size.0).into());
     }
-    let Some(values) = values else { return Ok(vec![0; size]) };
-    if values.hasattr("__index__")? {
-        return Ok(vec![convert::value(values)?; size]);
-    }
-    each_value(values, size)
-}
-
-/// As many values as semaphores.
-fn each_value(values: &Bound<'_, PyAny>, size: usize) -> PyResult<Vec<u16>> {
-    let given: Vec<_> = values
-        .try_iter()?
-        .take(size.saturating_add(1))
-        .map(|value| convert::value(&value?))
-        .collect::<PyResult<_>>()?;
-    if given.len() == size {
-        return Ok(given);
-    }
-    let count = if given.len() > size {
-        "more values than".to_owned()
-    } else {
-        format!("{} values for", given.len())
-    };
-    Err(PyValueError::new_err(format!(
-        "{count} {size} semaphores; give as many values as `size`, or one int for all"
-    )))
+    values.of(size.0)
 }
 
 /// Opens or creates by the protocol that never shows an uninitialised set.
@@ -214,18 +190,19 @@ impl SemaphoreSet {
     /// See semget(2).
     #[classmethod]
     #[pyo3(
-        signature = (key=NewKey::PRIVATE, size=None, *, values=None, mode=ModeBits::OURS),
+        signature = (
+            key=NewKey::PRIVATE, size=SetSize::ONE, *, values=Values::ZERO, mode=ModeBits::OURS
+        ),
         text_signature = "($cls, key=0, size=1, *, values=0, mode=0o600)"
     )]
     fn create(
         _cls: &Bound<'_, PyType>,
-        py: Python<'_>,
         key: NewKey,
-        size: Option<&Bound<'_, PyAny>>,
-        values: Option<&Bound<'_, PyAny>>,
+        size: SetSize,
+        values: Values,
         mode: ModeBits,
     ) -> PyResult<Self> {
-        let values = initial_values(size.unwrap_or(&one(py)), values, key.0)?;
+        let values = initial_values(key.0, size, values)?;
         Ok(Self(core::SemaphoreSet::create(key.0, &values, mode.0)?))
     }
 
@@ -250,17 +227,16 @@ impl SemaphoreSet {
     /// See semget(2).
     #[classmethod]
     #[pyo3(
-        signature = (key, *, size=None, owner=Owner::ANYBODY),
+        signature = (key, *, size=LeastSize::ANY, owner=Owner::ANYBODY),
         text_signature = "($cls, key, *, size=0, owner=None)"
     )]
     fn open(
         _cls: &Bound<'_, PyType>,
         key: NamedKey,
-        size: Option<&Bound<'_, PyAny>>,
+        size: LeastSize,
         owner: Owner,
     ) -> PyResult<Self> {
-        let size = size.map_or(Ok(0), |size| convert::size(size, "size", 0))?;
-        owned(core::SemaphoreSet::open(key.0, size)?, owner).map(Self)
+        owned(core::SemaphoreSet::open(key.0, size.0)?, owner).map(Self)
     }
 
     /// Opens the set that a key leads to once it is initialised, or creates it.
@@ -292,8 +268,8 @@ impl SemaphoreSet {
     #[classmethod]
     #[pyo3(
         signature = (
-            key, size=None, *, values=None, mode=ModeBits::OURS, owner=Owner::ANYBODY,
-            timeout=INITIALISED_WITHIN
+            key, size=SetSize::ONE, *, values=Values::ZERO, mode=ModeBits::OURS,
+            owner=Owner::ANYBODY, timeout=INITIALISED_WITHIN
         ),
         text_signature = "($cls, key, size=1, *, values=0, mode=0o600, owner=None, timeout=10.0)"
     )]
@@ -301,13 +277,13 @@ impl SemaphoreSet {
         _cls: &Bound<'_, PyType>,
         py: Python<'_>,
         key: NamedKey,
-        size: Option<&Bound<'_, PyAny>>,
-        values: Option<&Bound<'_, PyAny>>,
+        size: SetSize,
+        values: Values,
         mode: ModeBits,
         owner: Owner,
         timeout: Timeout,
     ) -> PyResult<Self> {
-        let values = initial_values(size.unwrap_or(&one(py)), values, key.0)?;
+        let values = initial_values(key.0, size, values)?;
         open_or_create(py, creation(key, values, mode.0, owner, timeout)).map(Self)
     }
 
@@ -349,11 +325,12 @@ impl SemaphoreSet {
     }
 
     fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Semaphore> {
-        Ok(Semaphore::new(self.0, convert::index(index, self.0.len(), true)?))
+        Ok(Semaphore::new(self.0, convert::index(index, self.0.reachable(), true)?))
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        PyList::new(py, (0..self.0.len()).map(|index| Semaphore::new(self.0, index)))?.try_iter()
+        PyList::new(py, (0..self.0.reachable()).map(|index| Semaphore::new(self.0, index)))?
+            .try_iter()
     }
 
     /// All values at one moment: `tuple[int, ...]`. Setting them makes every process forget what
@@ -371,8 +348,8 @@ impl SemaphoreSet {
     }
 
     #[setter]
-    fn set_values(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
-        Ok(self.0.set_values(&each_value(values, self.0.len())?)?)
+    fn set_values(&self, values: EachValue) -> PyResult<()> {
+        Ok(self.0.set_values(&values.of(self.0.len())?)?)
     }
 
     /// Does several operations at once, or waits until all of them can be done.
@@ -524,7 +501,7 @@ impl SemaphoreSet {
                 ));
             }
         };
-        let index = convert::index(index, self.0.len(), false)?;
+        let index = convert::index(index, self.0.reachable(), false)?;
         let delta = convert::small(delta, "delta", -SEMAPHORE_MAX..=SEMAPHORE_MAX)?;
         Ok(Operation::new(member::number(index), delta, undo_flag(undo.0)))
     }
@@ -545,11 +522,6 @@ fn creation(
         Timeout::Within(time) => Some(time),
     };
     Creation::new(key.0, values, mode, owner.0, timeout)
-}
-
-/// The default of `size`.
-fn one(py: Python<'_>) -> Bound<'_, PyAny> {
-    pyo3::types::PyInt::new(py, 1).into_any()
 }
 
 /// Opens a pickled set.

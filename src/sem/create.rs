@@ -72,22 +72,24 @@ fn initialise(set: &SemaphoreSet, values: &[u16]) -> Result<()> {
         additions.push(Operation::new(index, delta, OperationFlags::NO_WAIT));
     }
     if additions.is_empty() {
-        additions.push(Operation::new(0, 0, OperationFlags::NO_WAIT));
+        return mark_ready(set, 0);
     }
     match set.try_raw(&additions) {
-        Ok(()) => Ok(()),
-        Err(Errno::E2BIG) => initialise_large(set, values),
-        Err(errno) => Err(set.op_error(errno, additions.len())),
+        // More values than SEMOPM.
+        Err(Errno::E2BIG) => {
+            set.set_values(values)?;
+            mark_ready(set, values[0])
+        }
+        answer => answer.map_err(|errno| set.op_error(errno, additions.len())),
     }
 }
 
-/// More values than SEMOPM: SETALL makes it ready, an operation that changes nothing tells so.
-fn initialise_large(set: &SemaphoreSet, values: &[u16]) -> Result<()> {
-    set.set_values(values)?;
+/// An operation that changes nothing tells that the set is ready, whose first value is known.
+fn mark_ready(set: &SemaphoreSet, first_value: u16) -> Result<()> {
     let step = |delta| Operation::new(0, delta, OperationFlags::NO_WAIT);
-    let touch: &[_] = if values[0] == 0 { &[step(0)] } else { &[step(-1), step(1)] };
+    let touch: &[_] = if first_value == 0 { &[step(0)] } else { &[step(-1), step(1)] };
     match set.try_raw(touch) {
-        // Somebody has found it ready, and has changed the value already.
+        // Somebody works with it already, and has changed the value.
         Ok(()) | Err(Errno::EAGAIN) => Ok(()),
         Err(errno) => Err(set.op_error(errno, touch.len())),
     }
@@ -185,9 +187,13 @@ impl Creation {
 
     fn look(&mut self, set: SemaphoreSet) -> Result<Look> {
         self.owner.map_or(Ok(()), |owner| set.check_owner(owner))?;
-        if is_initialised(&set)? {
-            return Ok(Look::Ready(set));
-        }
+        let unreadable = match is_initialised(&set) {
+            Ok(true) => return Ok(Look::Ready(set)),
+            Ok(false) => None,
+            // Its otime, which anybody sees, will tell.
+            Err(error) if error.kind() == ErrorKind::AccessDenied => Some(error),
+            Err(error) => return Err(error),
+        };
         let deadline = match self.pristine {
             Some((id, deadline)) if id == set.id => deadline,
             _ => {
@@ -198,6 +204,9 @@ impl Creation {
         };
         if !deadline.passed() {
             return Ok(Look::Pristine);
+        }
+        if let Some(error) = unreadable {
+            return Err(error.because("its mode hides from us whether it has been initialised"));
         }
         if set.stat()?.permissions.cuid != nix::unistd::geteuid().as_raw() {
             let error = SemaphoreSet::error("semget", Errno::EAGAIN, set.id);

@@ -13,7 +13,7 @@ use crate::wait::Deadline;
 /// In a child forked while it is held, it is inert: the child doesn't own what the parent holds.
 ///
 /// Setting the semaphore's value meanwhile makes the kernel forget what it would undo; giving back
-/// adds the units all the same.
+/// adds the units all the same, and when the process ends the kernel takes them away again.
 ///
 /// ```
 /// use sysv_ipc_rs::{ipc::{Key, Mode}, sem::SemaphoreSet, wait::Deadline};

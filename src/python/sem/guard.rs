@@ -12,7 +12,8 @@ use super::core;
 ///
 /// Made by `Semaphore.hold` and `Semaphore.try_hold`. In a child forked while it is held it is
 /// inert: the child doesn't own what the parent holds. Setting the semaphore's value meanwhile makes
-/// the kernel forget what it would have undone; giving back adds the units all the same.
+/// the kernel forget what it would have undone; giving back adds the units all the same, and when
+/// the process ends the kernel takes them away again.
 ///
 /// See semop(2), SEM_UNDO.
 #[pyclass(frozen, weakref, module = "sysv_ipc_rs")]
@@ -31,14 +32,16 @@ impl SemaphoreGuard {
     /// The end of a `with` block: the body's exception is never hidden.
     pub(super) fn leave(&self, raised: &Bound<'_, PyAny>) -> PyResult<bool> {
         match self.0.release() {
-            Ok(()) => Ok(false),
-            Err(error) if raised.is_none() => Err(error.into()),
+            Ok(()) => {}
+            Err(error) if raised.is_none() => return Err(error.into()),
             Err(error) => {
                 let note = format!("Besides, the semaphore could not be given back: {error}");
-                raised.call_method1("add_note", (note,))?;
-                Ok(false)
+                if let Err(failed) = raised.call_method1("add_note", (note,)) {
+                    failed.write_unraisable(raised.py(), Some(raised));
+                }
             }
         }
+        Ok(false)
     }
 }
 

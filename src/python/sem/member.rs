@@ -10,7 +10,9 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 use super::INITIALISED_WITHIN;
 use super::{SemaphoreGuard, SemaphoreSet, core};
 use super::{creation, open_or_create, operate_or_raise, owned, try_operate, undo_flag};
-use crate::python::convert::{self, Flag, Id, ModeBits, NamedKey, NewKey, Owner, Units, Value};
+use crate::python::convert::{
+    Flag, Id, Member, ModeBits, NamedKey, NewKey, Owner, Units, Value, no_index,
+};
 use crate::python::handle;
 use crate::python::readiness::Readiness;
 use crate::python::wait::Timeout;
@@ -56,8 +58,9 @@ impl Semaphore {
         Self { set, index: number(index), entered: Mutex::default() }
     }
 
-    fn member(set: core::SemaphoreSet, index: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self::new(set, convert::index(index, set.len(), false)?))
+    fn member(set: core::SemaphoreSet, index: Member) -> PyResult<Self> {
+        let last = set.reachable().saturating_sub(1);
+        if index.0 > last { Err(no_index(index.0, 0, last)) } else { Ok(Self::new(set, index.0)) }
     }
 
     #[inline]
@@ -140,17 +143,17 @@ impl Semaphore {
     /// See semget(2).
     #[classmethod]
     #[pyo3(
-        signature = (key, *, index=None, owner=Owner::ANYBODY),
+        signature = (key, *, index=Member::FIRST, owner=Owner::ANYBODY),
         text_signature = "($cls, key, *, index=0, owner=None)"
     )]
     fn open(
         _cls: &Bound<'_, PyType>,
         key: NamedKey,
-        index: Option<&Bound<'_, PyAny>>,
+        index: Member,
         owner: Owner,
     ) -> PyResult<Self> {
         let set = owned(core::SemaphoreSet::open(key.0, 0)?, owner)?;
-        index.map_or_else(|| Ok(Self::new(set, 0)), |index| Self::member(set, index))
+        Self::member(set, index)
     }
 
     /// Opens the first member of the set that a key leads to once it is initialised, or creates it.
@@ -213,17 +216,12 @@ impl Semaphore {
     /// See semctl(2), IPC_STAT.
     #[classmethod]
     #[pyo3(
-        signature = (id, *, index=None, owner=Owner::ANYBODY),
+        signature = (id, *, index=Member::FIRST, owner=Owner::ANYBODY),
         text_signature = "($cls, id, *, index=0, owner=None)"
     )]
-    fn from_id(
-        _cls: &Bound<'_, PyType>,
-        id: Id,
-        index: Option<&Bound<'_, PyAny>>,
-        owner: Owner,
-    ) -> PyResult<Self> {
+    fn from_id(_cls: &Bound<'_, PyType>, id: Id, index: Member, owner: Owner) -> PyResult<Self> {
         let set = owned(core::SemaphoreSet::from_id(id.0)?, owner)?;
-        index.map_or_else(|| Ok(Self::new(set, 0)), |index| Self::member(set, index))
+        Self::member(set, index)
     }
 
     /// The set that it is a member of.

@@ -1,0 +1,66 @@
+//! The values of a set, as arguments.
+
+use pyo3::Borrowed;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::core;
+use crate::python::convert;
+
+/// The values of a new set: one for all, or one each.
+#[derive(Debug)]
+pub(super) enum Values {
+    All(u16),
+    Each(EachValue),
+}
+
+/// One value for each semaphore.
+#[derive(Debug)]
+pub(super) struct EachValue(Vec<u16>);
+
+impl Values {
+    pub(super) const ZERO: Self = Self::All(0);
+
+    /// As many as semaphores.
+    pub(super) fn of(self, size: usize) -> PyResult<Vec<u16>> {
+        match self {
+            Self::All(value) => Ok(vec![value; size]),
+            Self::Each(values) => values.of(size),
+        }
+    }
+}
+
+impl EachValue {
+    pub(super) fn of(self, size: usize) -> PyResult<Vec<u16>> {
+        let count = self.0.len();
+        if count == size {
+            return Ok(self.0);
+        }
+        let more = if count > core::SIZE_MAX { "or more " } else { "" };
+        Err(PyValueError::new_err(format!(
+            "{count} {more}values for {size} semaphores; each needs one"
+        )))
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Values {
+    type Error = PyErr;
+
+    fn extract(values: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        // NumPy's arrays have __index__ as well.
+        if values.hasattr("__iter__")? {
+            return values.extract().map(Self::Each);
+        }
+        convert::value(&values).map(Self::All)
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for EachValue {
+    type Error = PyErr;
+
+    fn extract(values: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        // An endless iterator ends at what no set can hold.
+        let values = values.try_iter()?.take(core::SIZE_MAX + 1);
+        values.map(|value| convert::value(&value?)).collect::<PyResult<_>>().map(Self)
+    }
+}
