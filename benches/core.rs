@@ -1,1 +1,3 @@
+//! Benches of the core beside the bare calls.
+
 fn main() {}

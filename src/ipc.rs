@@ -310,7 +310,12 @@ pub(crate) trait Control {
     fn change(id: i32, change: PermissionChange) -> Result<()> {
         let mut ds = Self::stat_ds(id)?;
         change.apply(Self::perm(&mut ds));
-        Self::ctl_set(id, &ds).map_err(|errno| Self::error(Self::CALL, errno, id))
+        Self::set_ds(id, &ds)
+    }
+
+    /// `IPC_SET`.
+    fn set_ds(id: i32, ds: &Self::Ds) -> Result<()> {
+        Self::ctl_set(id, ds).map_err(|errno| Self::error(Self::CALL, errno, id))
     }
 
     /// Refuses the object if `owner` is given and not the only one who has rights on it.

@@ -68,10 +68,11 @@ impl Selection {
         Self { msgtyp: mtype, except: true }
     }
 
-    /// The first message of the lowest type that is at most `mtype`.
+    /// The first message of the lowest type that is at most `mtype` (below 0: its absolute value;
+    /// 0: any).
     #[must_use]
     pub const fn lowest_up_to(mtype: i64) -> Self {
-        Self { msgtyp: -mtype, except: false }
+        Self { msgtyp: -mtype.saturating_abs(), except: false }
     }
 
     fn flags(self) -> c_int {
@@ -148,6 +149,22 @@ impl Control for MessageQueue {
 
     fn perm(ds: &mut msqid_ds) -> &mut libc::ipc_perm {
         &mut ds.msg_perm
+    }
+
+    /// `IPC_SET`, which always sets the queue's `max_bytes` too: MSGMNB may be lower by now.
+    fn set_ds(id: i32, ds: &msqid_ds) -> Result<()> {
+        Self::ctl_set(id, ds).map_err(|errno| {
+            let error = Self::error(Self::CALL, errno, id);
+            let limit = Limit::now("MSGMNB", |limits| limits.msgmnb, None);
+            if errno != Errno::EPERM || ds.msg_qbytes <= limit.value {
+                return error;
+            }
+            let text = format!(
+                "a max_bytes of {} needs CAP_SYS_RESOURCE besides the rights of its owner",
+                ds.msg_qbytes
+            );
+            error.because(text).at_limit(limit)
+        })
     }
 }
 
@@ -281,7 +298,8 @@ impl MessageQueue {
     /// `msgctl(id, IPC_SET)`—changes owner, group or mode: one read and one write.
     ///
     /// # Errors
-    /// [`ErrorKind::Removed`]; [`ErrorKind::AccessDenied`] for others than owner and creator.
+    /// [`ErrorKind::Removed`]; [`ErrorKind::AccessDenied`] for others than owner and creator, and
+    /// for a queue whose `max_bytes` is above MSGMNB, without `CAP_SYS_RESOURCE`.
     #[doc(alias = "IPC_SET")]
     pub fn set_permissions(&self, change: PermissionChange) -> Result<()> {
         Self::change(self.id, change)
@@ -310,15 +328,7 @@ impl MessageQueue {
         }
         let mut ds = Self::stat_ds(self.id)?;
         ds.msg_qbytes = max_bytes;
-        Self::ctl_set(self.id, &ds).map_err(|errno| {
-            let error = Self::error(Self::CALL, errno, self.id);
-            let limit = Limit::now("MSGMNB", |limits| limits.msgmnb, None);
-            if errno == Errno::EPERM && max_bytes > limit.value {
-                let text = format!("max_bytes {max_bytes} needs CAP_SYS_RESOURCE");
-                return error.because(text).at_limit(limit);
-            }
-            error
-        })
+        Self::set_ds(self.id, &ds)
     }
 
     /// `msgctl(id, IPC_RMID)`—removes the queue and all messages in it at once; who waits on it is

@@ -96,9 +96,11 @@ impl Control for SemaphoreSet {
 }
 
 /// The largest set that is of use: `semop` has 16 bits to name a member.
+#[cfg(feature = "python")]
 pub(crate) const SIZE_MAX: usize = 1 << 16;
 
 /// The error of a set of more than [`SIZE_MAX`], which is not worth a system call.
+#[cfg(feature = "python")]
 pub(crate) fn too_large(key: Key, size: usize) -> Error {
     get_error(Errno::EINVAL, key, size, GetFlags::EXCLUSIVE)
 }
@@ -217,6 +219,7 @@ impl SemaphoreSet {
     }
 
     /// How many of them a call can name: a set of more than 65,536 has members that none can.
+    #[cfg(feature = "python")]
     pub(crate) fn reachable(&self) -> usize {
         self.len.min(SIZE_MAX)
     }
@@ -335,9 +338,7 @@ impl SemaphoreSet {
     /// As [`Self::value`]; [`ErrorKind::LimitExceeded`] outside `0..=32767`.
     #[doc(alias = "SETVAL")]
     pub fn set_value(&self, index: u16, value: c_int) -> Result<()> {
-        sys::semctl_val(self.id, index.into(), libc::SETVAL, value)
-            .map(drop)
-            .map_err(|errno| self.ctl_error(errno))
+        sys::semctl_setval(self.id, index.into(), value).map_err(|errno| self.ctl_error(errno))
     }
 
     /// `semctl(id, 0, GETALL)`—all values at one moment.

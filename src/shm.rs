@@ -93,7 +93,8 @@ impl CreateOptions {
     fn flags(self) -> Option<GetFlags> {
         let mut flags = if self.reserve { 0 } else { libc::SHM_NORESERVE };
         if let Some(size) = self.huge_page_size {
-            if !size.is_power_of_two() || !self.reserve {
+            // A shift of 0 would ask for the default size.
+            if size < 2 || !size.is_power_of_two() || !self.reserve {
                 return None;
             }
             flags |=
@@ -254,7 +255,7 @@ impl SharedMemory {
     ) -> Result<(Self, Attachment)> {
         let memory = Self::create(Key::PRIVATE, size, mode, options)?;
         let attachment = memory.attach(AttachOptions::default());
-        memory.remove()?;
+        Self::remove_id(memory.id)?;
         Ok((memory, attachment?))
     }
 

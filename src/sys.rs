@@ -129,26 +129,36 @@ pub(crate) fn semtimedop(id: c_int, ops: &[sembuf], timeout: &timespec) -> Resul
     Errno::result(unsafe { ffi::semtimedop(id, sops, nsops, timeout) }).map(drop)
 }
 
+/// Refuses, as the kernel does, a command other than those that a call is for: it might want
+/// another struct.
+fn only(commands: &[c_int], cmd: c_int) -> Result<()> {
+    if commands.contains(&cmd) { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
 /// GETVAL, GETPID, GETNCNT, GETZCNT, and commands that take no argument, such as `IPC_RMID`.
 #[inline]
 pub(crate) fn semctl(id: c_int, num: c_int, cmd: c_int) -> Result<c_int> {
-    // SAFETY: the callers pass only commands that read no fourth argument.
-    Errno::result(unsafe { libc::semctl(id, num, cmd) })
+    let nothing = semun { array: ptr::null_mut() };
+    // SAFETY: a command that wants memory finds a null pointer, which is EFAULT.
+    Errno::result(unsafe { libc::semctl(id, num, cmd, nothing) })
 }
 
-pub(crate) fn semctl_val(id: c_int, num: c_int, cmd: c_int, val: c_int) -> Result<c_int> {
-    // SAFETY: SETVAL reads the integer; an unknown command reads nothing.
-    Errno::result(unsafe { libc::semctl(id, num, cmd, semun { val }) })
+/// SETVAL.
+pub(crate) fn semctl_setval(id: c_int, num: c_int, val: c_int) -> Result<()> {
+    // SAFETY: SETVAL reads the integer and no memory.
+    Errno::result(unsafe { libc::semctl(id, num, libc::SETVAL, semun { val }) }).map(drop)
 }
 
 /// `IPC_STAT`, `SEM_STAT`, `SEM_STAT_ANY`.
 pub(crate) fn semctl_stat(id: c_int, cmd: c_int) -> Result<(c_int, semid_ds)> {
+    only(&[libc::IPC_STAT, libc::SEM_STAT, libc::SEM_STAT_ANY], cmd)?;
     // SAFETY: these commands fill the semid_ds that the pointer leads to.
     filled(|buf| unsafe { libc::semctl(id, 0, cmd, semun { buf }) })
 }
 
 /// `IPC_INFO`, `SEM_INFO`.
 pub(crate) fn semctl_info(cmd: c_int) -> Result<(c_int, seminfo)> {
+    only(&[libc::IPC_INFO, libc::SEM_INFO], cmd)?;
     // SAFETY: these commands fill the seminfo that the pointer leads to.
     filled(|info| unsafe { libc::semctl(0, 0, cmd, semun { info }) })
 }
@@ -168,11 +178,11 @@ const SEMAPHORES_MAX: usize = 1 << 16;
 /// room for the largest set, lest another one under the same id overrun it.
 pub(crate) fn semctl_getall(id: c_int, nsems: usize) -> Result<Vec<u16>> {
     let mut values = Vec::<u16>::with_capacity(nsems.max(SEMAPHORES_MAX));
+    // Of a smaller set under the same id the kernel would write fewer.
+    values.resize(nsems, 0);
     let array = values.as_mut_ptr();
     // SAFETY: the array has room for every value that the kernel can write.
     Errno::result(unsafe { libc::semctl(id, 0, libc::GETALL, semun { array }) })?;
-    // SAFETY: the kernel has written the first `nsems` values.
-    unsafe { values.set_len(nsems) };
     values.shrink_to_fit();
     Ok(values)
 }
@@ -221,18 +231,20 @@ pub(crate) fn msgrcv(
 
 /// `IPC_RMID`, and commands that take no argument.
 pub(crate) fn msgctl(id: c_int, cmd: c_int) -> Result<c_int> {
-    // SAFETY: the callers pass only commands that read and write no buffer.
+    // SAFETY: a command that wants memory finds a null pointer, which is EFAULT.
     Errno::result(unsafe { libc::msgctl(id, cmd, ptr::null_mut()) })
 }
 
 /// `IPC_STAT`, `MSG_STAT`, `MSG_STAT_ANY`.
 pub(crate) fn msgctl_stat(id: c_int, cmd: c_int) -> Result<(c_int, msqid_ds)> {
+    only(&[libc::IPC_STAT, libc::MSG_STAT, MSG_STAT_ANY], cmd)?;
     // SAFETY: these commands fill the msqid_ds that the pointer leads to.
     filled(|buf| unsafe { libc::msgctl(id, cmd, buf) })
 }
 
 /// `IPC_INFO`, `MSG_INFO`.
 pub(crate) fn msgctl_info(cmd: c_int) -> Result<(c_int, msginfo)> {
+    only(&[libc::IPC_INFO, libc::MSG_INFO], cmd)?;
     // SAFETY: these commands fill a msginfo, which is what the pointer leads to.
     filled(|info: *mut msginfo| unsafe { libc::msgctl(0, cmd, info.cast()) })
 }
@@ -275,12 +287,13 @@ pub(crate) unsafe fn shmdt(address: usize) -> Result<()> {
 
 /// `IPC_RMID`, `SHM_LOCK`, `SHM_UNLOCK`, and commands that take no argument.
 pub(crate) fn shmctl(id: c_int, cmd: c_int) -> Result<c_int> {
-    // SAFETY: the callers pass only commands that read and write no buffer.
+    // SAFETY: a command that wants memory finds a null pointer, which is EFAULT.
     Errno::result(unsafe { libc::shmctl(id, cmd, ptr::null_mut()) })
 }
 
 /// `IPC_STAT`, `SHM_STAT`, `SHM_STAT_ANY`.
 pub(crate) fn shmctl_stat(id: c_int, cmd: c_int) -> Result<(c_int, shmid_ds)> {
+    only(&[libc::IPC_STAT, SHM_STAT, SHM_STAT_ANY], cmd)?;
     // SAFETY: these commands fill the shmid_ds that the pointer leads to.
     filled(|buf| unsafe { libc::shmctl(id, cmd, buf) })
 }

@@ -213,7 +213,7 @@ fn walk<C: Control, T>(highest: i32, stat: impl Fn(i32, C::Ds) -> T) -> impl Ite
 /// ```
 #[doc(alias = "SEM_STAT_ANY")]
 pub fn semaphore_sets() -> Result<impl Iterator<Item = SemaphoreSetStat>> {
-    let (highest, _) = sys::semctl_info(libc::SEM_INFO).map_err(failed("semctl"))?;
+    let (highest, _) = sys::semctl_info(libc::IPC_INFO).map_err(failed("semctl"))?;
     Ok(walk::<SemaphoreSet, _>(highest, SemaphoreSetStat::new))
 }
 
@@ -231,7 +231,7 @@ pub fn semaphore_sets() -> Result<impl Iterator<Item = SemaphoreSetStat>> {
 /// ```
 #[doc(alias = "MSG_STAT_ANY")]
 pub fn message_queues() -> Result<impl Iterator<Item = MessageQueueStat>> {
-    let (highest, _) = sys::msgctl_info(libc::MSG_INFO).map_err(failed("msgctl"))?;
+    let (highest, _) = sys::msgctl_info(libc::IPC_INFO).map_err(failed("msgctl"))?;
     Ok(walk::<MessageQueue, _>(highest, MessageQueueStat::new))
 }
 
@@ -249,6 +249,7 @@ pub fn message_queues() -> Result<impl Iterator<Item = MessageQueueStat>> {
 /// ```
 #[doc(alias = "SHM_STAT_ANY")]
 pub fn shared_memory_segments() -> Result<impl Iterator<Item = SharedMemoryStat>> {
-    let (highest, _) = sys::shmctl_shm_info().map_err(failed("shmctl"))?;
+    // SHM_INFO tells the same, but counts every page of every segment.
+    let (highest, _) = sys::shmctl_ipc_info().map_err(failed("shmctl"))?;
     Ok(walk::<SharedMemory, _>(highest, SharedMemoryStat::new))
 }

@@ -1,7 +1,6 @@
 //! Deadlines, and how a call that knows no time limit (`msgsnd`, `msgrcv`) ends on time all the
 //! same: a timer signals the waiting thread out of it.
 
-use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -105,6 +104,7 @@ impl TimeLimit {
     }
 
     /// Whether the wait is a row of tries with pauses between them.
+    #[cfg(feature = "python")]
     pub(crate) fn pauses(&self) -> bool {
         matches!(self.means, Means::Pauses(_))
     }
@@ -150,14 +150,10 @@ impl Drop for TimeLimit {
 }
 
 fn alarm(time: Duration) -> Option<Means> {
-    let mut signal = signal::claim()?;
-    let mut mask = unblock(signal)?;
-    let besides = signal::claim_besides(&mask, signal);
-    if besides != Some(signal) {
-        let _ = mask.apply(libc::SIG_SETMASK);
-        signal = besides?;
-        mask = unblock(signal)?;
-    }
+    // Looked at before anything is unblocked: a signal that waits for `sigwait` must stay pending.
+    let mask = SignalSet::empty().apply(libc::SIG_BLOCK).ok()?;
+    let signal = signal::claim_for(&mask)?;
+    SignalSet::empty().with(signal).apply(libc::SIG_UNBLOCK).ok()?;
     let timer = ThreadTimer::new(signal).and_then(|timer| {
         timer.start(time, REFIRE)?;
         Ok(timer)
@@ -166,10 +162,6 @@ fn alarm(time: Duration) -> Option<Means> {
         let _ = mask.apply(libc::SIG_SETMASK);
     }
     timer.ok().map(|timer| Means::Alarm { timer: Some(timer), mask })
-}
-
-fn unblock(signal: c_int) -> Option<SignalSet> {
-    SignalSet::empty().with(signal).apply(libc::SIG_UNBLOCK).ok()
 }
 
 /// Sleeps; EINTR if a signal came.

@@ -68,7 +68,7 @@ impl Outgoing {
     /// The queue's `max_bytes`, if the message is larger.
     fn exceeds_queue(&self) -> Option<u64> {
         let max_bytes = MessageQueue::stat_raw(self.queue.id).ok()?.msg_qbytes;
-        (self.packet.text_len() as u64 > max_bytes).then_some(max_bytes)
+        never_fits(self.packet.text_len() as u64, max_bytes).then_some(max_bytes)
     }
 
     #[cold]
@@ -119,13 +119,19 @@ impl MessageQueue {
             ));
         }
         match Self::stat_raw(self.id) {
-            Ok(ds) if len > ds.msg_qbytes => {
+            Ok(ds) if never_fits(len, ds.msg_qbytes) => {
                 let error = Error::new("msgsnd", Errno::E2BIG, Self::subject(self.id));
                 Err(over_max_bytes(error, len, ds.msg_qbytes))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a queue can't hold such a message even when it is empty: it takes as many messages as
+/// bytes, so an empty one counts as well.
+fn never_fits(len: u64, max_bytes: u64) -> bool {
+    len.max(1) > max_bytes
 }
 
 fn over_msgmax(error: Error, len: u64) -> Error {

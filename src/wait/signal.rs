@@ -2,17 +2,18 @@
 
 use std::ffi::c_int;
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use nix::errno::Errno;
 
 use crate::sys::signal::{Disposition, SignalSet, disposition, handle, real_time_signals};
 
-/// The signal in use; 0 before one is chosen.
+/// The signal in use; 0 before one is chosen; negated where the program chose it, who then knows
+/// best which threads block it.
 static CHOSEN: AtomicI32 = AtomicI32::new(0);
 
-/// Whether the program chose it, who then knows best which threads block it.
-static BY_PROGRAM: AtomicBool = AtomicBool::new(false);
+/// All signals that were ever in use, as a mask: waits that began with one may still unblock it.
+static EVER: AtomicU64 = AtomicU64::new(0);
 
 /// The real-time signal that ends the timed waits of queues inside the kernel, chosen if none is
 /// yet; `None` where none is free.
@@ -54,14 +55,18 @@ pub fn set_wakeup_signal(signal: c_int) -> Result<(), Errno> {
         Disposition::Default => handle(signal)?,
         Disposition::Ours => {}
     }
-    CHOSEN.store(signal, Ordering::Release);
-    BY_PROGRAM.store(true, Ordering::Release);
+    adopt(signal, -signal);
     Ok(())
+}
+
+fn adopt(signal: c_int, chosen: i32) {
+    EVER.fetch_or(bit(signal), Ordering::AcqRel);
+    CHOSEN.store(chosen, Ordering::Release);
 }
 
 /// The signal in use, looked at anew: a program may have given it another handler meanwhile.
 pub(crate) fn claim() -> Option<c_int> {
-    match CHOSEN.load(Ordering::Acquire) {
+    match CHOSEN.load(Ordering::Acquire).abs() {
         0 => choose(),
         signal if still_wakes(signal) => Some(signal),
         _ => choose(),
@@ -73,26 +78,34 @@ pub(crate) fn still_wakes(signal: c_int) -> bool {
     disposition(signal) == Ok(Disposition::Ours)
 }
 
+/// As [`claim`], for a thread with this mask: one that blocks the signal for a purpose of its own
+/// needs another, unless the program chose it.
+pub(crate) fn claim_for(mask: &SignalSet) -> Option<c_int> {
+    let signal = claim()?;
+    let reserved = mask.contains(signal) && !blocks_all(|other| mask.contains(other));
+    if reserved && CHOSEN.load(Ordering::Acquire) != -signal { choose() } else { Some(signal) }
+}
+
 #[cold]
 fn choose() -> Option<c_int> {
     let masks = blocked_by_threads();
     let free = real_time_signals().rev().filter(|&signal| {
-        !masks.iter().any(|&mask| blocks(mask, signal))
+        !masks.iter().any(|mask| mask & bit(signal) != 0)
             && matches!(disposition(signal), Ok(Disposition::Default | Disposition::Ours))
     });
     for signal in free {
         if handle(signal).is_ok() {
-            CHOSEN.store(signal, Ordering::Release);
-            BY_PROGRAM.store(false, Ordering::Release);
+            adopt(signal, signal);
             return Some(signal);
         }
     }
     None
 }
 
-/// Whether a mask, as `/proc` gives it, has the bit of `signal`.
-fn blocks(mask: u64, signal: c_int) -> bool {
-    u32::try_from(signal - 1).is_ok_and(|bit| mask.checked_shr(bit).unwrap_or(0) & 1 == 1)
+/// The signal's bit in a mask, as `/proc` gives it.
+fn bit(signal: c_int) -> u64 {
+    let place = u32::try_from(signal - 1).unwrap_or(u32::MAX);
+    1u64.checked_shl(place).unwrap_or(0)
 }
 
 /// The masks of the threads that block some real-time signals for a purpose of their own.
@@ -101,25 +114,18 @@ fn blocked_by_threads() -> Vec<u64> {
     threads
         .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("status")).ok())
         .filter_map(|status| blocked_mask(&status))
-        .filter(|&mask| !blocks_all(|signal| blocks(mask, signal)))
+        .filter(|mask| !blocks_all(|signal| mask & bit(signal) != 0))
         .collect()
 }
 
-/// Whether every real-time signal is blocked, but for the one that our own waits unblock.
+/// Whether every real-time signal is blocked, but for those that our own waits unblock.
 fn blocks_all(blocked: impl Fn(c_int) -> bool) -> bool {
-    let ours = CHOSEN.load(Ordering::Acquire);
-    real_time_signals().all(|signal| signal == ours || blocked(signal))
+    let ever = EVER.load(Ordering::Acquire);
+    real_time_signals().all(|signal| ever & bit(signal) != 0 || blocked(signal))
 }
 
 /// `SigBlk` of a `/proc/PID/status`.
 fn blocked_mask(status: &str) -> Option<u64> {
     let hex = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
     u64::from_str_radix(hex.trim(), 16).ok()
-}
-
-/// A signal for a thread whose mask shows that it blocks `signal` for a purpose of its own: another
-/// one, unless the program chose it.
-pub(crate) fn claim_besides(mask: &SignalSet, signal: c_int) -> Option<c_int> {
-    let reserved = mask.contains(signal) && !blocks_all(|other| mask.contains(other));
-    if reserved && !BY_PROGRAM.load(Ordering::Acquire) { choose() } else { Some(signal) }
 }
