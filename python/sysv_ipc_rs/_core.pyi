@@ -98,7 +98,7 @@ class SemaphoreSetStat:
 
 @final
 class SemaphoreSet:
-    def __new__(cls, *_args: Never, **_kwargs: Never) -> Never: ...
+    def __new__(cls, *_args: Never, **_kwargs: Never) -> Self: ...
     @classmethod
     def create(
         cls,
@@ -149,7 +149,7 @@ class SemaphoreSet:
 
 @final
 class Semaphore:
-    def __new__(cls, *_args: Never, **_kwargs: Never) -> Never: ...
+    def __new__(cls, *_args: Never, **_kwargs: Never) -> Self: ...
     @classmethod
     def create(
         cls, key: SupportsIndex = 0, value: SupportsIndex = 1, *, mode: SupportsIndex = 0o600
@@ -214,7 +214,7 @@ class Semaphore:
 
 @final
 class SemaphoreGuard:
-    def __new__(cls, *_args: Never, **_kwargs: Never) -> Never: ...
+    def __new__(cls, *_args: Never, **_kwargs: Never) -> Self: ...
     @property
     def held(self) -> bool: ...
     def release(self) -> None: ...
@@ -327,7 +327,7 @@ class Message:
 
 @final
 class MessageQueue:
-    def __new__(cls, *_args: Never, **_kwargs: Never) -> Never: ...
+    def __new__(cls, *_args: Never, **_kwargs: Never) -> Self: ...
     @classmethod
     def create(
         cls,
