@@ -297,23 +297,25 @@ fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Timeout> {
         )));
     }
     if seconds == 0.0 {
-        // `-0.0` is 0, but a number too small for a float is none.
-        return Ok(Timeout::Within(Duration::from_nanos(u64::from(value.is_truthy()?))));
+        return Ok(Timeout::ZERO);
     }
     Ok(Duration::try_from_secs_f64(seconds)
         .map_or(Timeout::Endless, |time| Timeout::Within(time.max(Duration::from_nanos(1)))))
 }
 
+/// A real number that isn't a float; one that no float is near enough to keeps its sign.
 fn real(value: &Bound<'_, PyAny>) -> PyResult<f64> {
     if is_complex(value)? {
         return Err(PyTypeError::new_err("must be real number, not complex"));
     }
     match value.extract::<f64>() {
-        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
-            // An int or Fraction beyond every float.
-            Ok(if value.lt(0)? { f64::NEG_INFINITY } else { f64::INFINITY })
-        }
-        Ok(0.0) if value.is_truthy()? && value.lt(0)? => Ok(f64::NEG_INFINITY),
+        Ok(0.0) if value.lt(0).unwrap_or(false) => Ok(f64::NEG_INFINITY),
+        Ok(0.0) if value.gt(0).unwrap_or(false) => Ok(f64::MIN_POSITIVE),
+        Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => match value.lt(0) {
+            Ok(true) => Ok(f64::NEG_INFINITY),
+            Ok(false) => Ok(f64::INFINITY),
+            Err(_) => Err(error),
+        },
         answer => answer,
     }
 }
