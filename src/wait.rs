@@ -71,7 +71,7 @@ impl Deadline {
 
 /// After the first signal, how soon the timer fires again: a signal that comes before the thread
 /// is inside the system call ends nothing.
-const REFIRE: Duration = Duration::from_millis(1);
+const REFIRE: Duration = Duration::from_micros(200);
 
 /// The first and the longest pause of a thread for which there is no signal or no timer.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(5));
@@ -117,7 +117,7 @@ impl TimeLimit {
         mut call: impl FnMut(bool) -> sys::Result<T>,
     ) -> sys::Result<T> {
         let Means::Pauses(pause) = &mut self.means else {
-            let answer = call(true);
+            let answer = call(!self.deadline.passed());
             // The timer's own signal looks like any other: the clock tells them apart.
             return match answer {
                 Err(Errno::EINTR) if self.deadline.passed() => Err(Errno::EAGAIN),

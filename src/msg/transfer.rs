@@ -43,6 +43,16 @@ impl Outgoing {
     }
 
     #[cfg(feature = "python")]
+    pub(crate) fn queue(&self) -> MessageQueue {
+        self.queue
+    }
+
+    #[cfg(feature = "python")]
+    pub(crate) fn text_len(&self) -> usize {
+        self.packet.text_len()
+    }
+
+    #[cfg(feature = "python")]
     pub(crate) fn packet_mut(&mut self) -> &mut Packet {
         &mut self.packet
     }
@@ -111,17 +121,14 @@ impl MessageQueue {
     #[cfg(feature = "python")]
     pub(crate) fn check_text_len(self, len: usize) -> crate::Result<()> {
         let len = len as u64;
-        let limit = Limit::now("MSGMAX", |limits| limits.msgmax, None);
-        if len > limit.value {
-            return Err(over_msgmax(
-                Error::new("msgsnd", Errno::EINVAL, Self::subject(self.id)),
-                len,
-            ));
-        }
-        match Self::stat_raw(self.id) {
-            Ok(ds) if never_fits(len, ds.msg_qbytes) => {
-                let error = Error::new("msgsnd", Errno::E2BIG, Self::subject(self.id));
-                Err(over_max_bytes(error, len, ds.msg_qbytes))
+        let error = |errno| Error::new("msgsnd", errno, Self::subject(self.id));
+        // What can't be asked, the kernel tells when it is tried.
+        match (sys::msgctl_info(libc::IPC_INFO), Self::stat_raw(self.id)) {
+            (Ok((_, info)), _) if i64::from(info.msgmax) < len.cast_signed() => {
+                Err(over_msgmax(error(Errno::EINVAL), len))
+            }
+            (_, Ok(ds)) if never_fits(len, ds.msg_qbytes) => {
+                Err(over_max_bytes(error(Errno::E2BIG), len, ds.msg_qbytes))
             }
             _ => Ok(()),
         }
@@ -138,8 +145,15 @@ fn over_msgmax(error: Error, len: u64) -> Error {
     error
         .of_kind(ErrorKind::MessageTooBig)
         .because(format!("a message of {len} bytes is too large for any queue"))
-        .at_limit(Limit::now("MSGMAX", |limits| limits.msgmax, None))
+        .at_limit(msgmax())
 }
+
+fn msgmax() -> Limit {
+    Limit::now("MSGMAX", |limits| limits.msgmax, None)
+}
+
+const MSGMAX_LOWERED: &str = "the message is older than the limit, which allows no copy of so large \
+    a message; it can be received";
 
 fn over_max_bytes(error: Error, len: u64, max_bytes: u64) -> Error {
     error.of_kind(ErrorKind::MessageTooBig).because(format!(
@@ -176,32 +190,46 @@ impl Incoming {
     }
 
     /// Receives now or not at all.
-    #[inline]
     pub(crate) fn attempt(&mut self) -> sys::Result<()> {
-        self.receive(libc::IPC_NOWAIT)
+        self.receive(libc::IPC_NOWAIT, TEXT_MAX)
+    }
+
+    /// As [`Self::attempt`], but E2BIG too for a message of more than `room` bytes, or a little
+    /// more.
+    #[cfg(feature = "python")]
+    #[inline]
+    pub(crate) fn attempt_up_to(&mut self, room: usize) -> sys::Result<()> {
+        self.receive(libc::IPC_NOWAIT, room)
     }
 
     /// Waits for a message.
     pub(crate) fn wait(&mut self, limit: &mut TimeLimit) -> sys::Result<()> {
-        limit.run(|may_wait| self.receive(if may_wait { 0 } else { libc::IPC_NOWAIT }))
+        limit.run(|may_wait| self.receive(if may_wait { 0 } else { libc::IPC_NOWAIT }, TEXT_MAX))
     }
 
-    /// Receives into room that always suffices: too little would leave the message in the queue,
-    /// and is then made more; too little memory behind it would lose the message.
-    fn receive(&mut self, flags: c_int) -> sys::Result<()> {
+    /// Receives into room that suffices: too little leaves the message in the queue, and is then
+    /// made more, up to `most_room`; too little memory behind it would lose the message.
+    #[inline]
+    fn receive(&mut self, flags: c_int, most_room: usize) -> sys::Result<()> {
         let largest = self.max_size.unwrap_or(TEXT_MAX).min(TEXT_MAX);
         loop {
             let room = self.packet.room().min(largest);
             let cut = if self.truncate && room == largest { libc::MSG_NOERROR } else { 0 };
             let (packet, flags) = (&mut self.packet, flags | cut | self.flags);
             match sys::msgrcv(self.queue.id, packet, room, self.msgtyp, flags) {
-                Err(Errno::E2BIG) if room < largest => {
-                    let room = (room * GROWTH).min(largest);
-                    self.packet.make_room(room).map_err(|_| Errno::ENOMEM)?;
-                }
+                Err(Errno::E2BIG) if room < largest.min(most_room) => self.grow(room, largest)?,
                 answer => return answer,
             }
         }
+    }
+
+    /// Makes more room than `room`, but not more than for all that is in the queue.
+    #[cold]
+    fn grow(&mut self, room: usize, largest: usize) -> sys::Result<()> {
+        let queued = MessageQueue::stat_raw(self.queue.id).map_or(0, |ds| ds.__msg_cbytes);
+        let queued = usize::try_from(queued).ok().filter(|&queued| queued > room);
+        let room = (room * GROWTH).min(queued.unwrap_or(TEXT_MAX)).min(largest);
+        self.packet.make_room(room).map_err(|_| Errno::ENOMEM)
     }
 
     /// Sends the message back, to the queue's end.
@@ -228,6 +256,9 @@ impl Incoming {
                 "the message is larger than {} bytes; it stays in the queue",
                 self.max_size.unwrap_or(TEXT_MAX)
             )),
+            Errno::EINVAL if peeks && error.kind() == ErrorKind::Other => {
+                error.of_kind(ErrorKind::MessageTooBig).because(MSGMAX_LOWERED).at_limit(msgmax())
+            }
             Errno::EINTR => error.because("a signal came while waiting, and nothing was taken"),
             Errno::ENOSYS if peeks => error.because(
                 "MSG_COPY is missing: this kernel was built without CONFIG_CHECKPOINT_RESTORE",

@@ -1,16 +1,22 @@
-//! Bytes-like arguments.
+//! Bytes-like arguments, and new `bytes`.
 
 #![allow(unsafe_code)]
 
+use std::ptr;
+
 use nix::errno::Errno;
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::msg::Outgoing;
 use crate::shm::Attachment;
 use crate::sys;
+
+/// Copies of more bytes than this are made detached from the interpreter.
+pub(super) const LONG_COPY: usize = 64 * 1024;
 
 /// The bytes of an argument, held as long as this lives.
 pub(super) enum Bytes<'a, 'py> {
@@ -30,6 +36,7 @@ impl<'a, 'py> Bytes<'a, 'py> {
         }
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Frozen(bytes) => bytes.as_bytes().len(),
@@ -37,6 +44,7 @@ impl<'a, 'py> Bytes<'a, 'py> {
         }
     }
 
+    #[inline]
     fn as_ptr(&self) -> *const u8 {
         match self {
             Self::Frozen(bytes) => bytes.as_bytes().as_ptr(),
@@ -46,24 +54,29 @@ impl<'a, 'py> Bytes<'a, 'py> {
 
     /// Makes these bytes the text of a message.
     #[inline]
-    pub(super) fn send_with(&self, message: &mut Outgoing) -> sys::Result<()> {
+    pub(super) fn send_with(&self, py: Python<'_>, message: &mut Outgoing) -> sys::Result<()> {
         let (from, len) = (self.as_ptr(), self.len());
-        // SAFETY: the buffer is held, so `len` bytes can be read there.
-        unsafe { message.packet_mut().set_text_from(from, len) }.map_err(|_| Errno::ENOMEM)
+        let filled = if len > LONG_COPY {
+            let from = from.expose_provenance();
+            py.detach(|| {
+                let from = ptr::with_exposed_provenance(from);
+                // SAFETY: the buffer is held, so `len` bytes can be read there.
+                unsafe { message.packet_mut().set_text_from(from, len) }
+            })
+        } else {
+            // SAFETY: the buffer is held, so `len` bytes can be read there.
+            unsafe { message.packet_mut().set_text_from(from, len) }
+        };
+        filled.map_err(|_| Errno::ENOMEM)
     }
 
     /// The same bytes as a `bytes` object.
     pub(super) fn to_bytes(&self, py: Python<'py>) -> PyResult<Py<PyBytes>> {
-        let (from, len) = (self.as_ptr(), self.len());
         if let Self::Frozen(bytes) = self {
             return Ok((*bytes).clone().unbind());
         }
-        let bytes = PyBytes::new_with(py, len, |to| {
-            // SAFETY: the buffer is held, and `to` is a new object's memory, `len` bytes long.
-            unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), len) };
-            Ok(())
-        })?;
-        Ok(bytes.unbind())
+        // SAFETY: the buffer is held, so that many bytes can be read there.
+        unsafe { new_bytes_from(py, self.as_ptr(), self.len()) }
     }
 
     /// Copies these bytes into shared memory.
@@ -85,23 +98,6 @@ fn contiguous(value: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
     Err(PyBufferError::new_err("the buffer is not contiguous"))
 }
 
-/// Copies of more bytes than this are made detached from the interpreter.
-pub(super) const LONG_COPY: usize = 64 * 1024;
-
-/// A new `bytes` object; `MemoryError`, never a panic, without memory for it.
-#[inline]
-pub(super) fn new_bytes(py: Python<'_>, from: &[u8]) -> PyResult<Py<PyBytes>> {
-    let bytes = PyBytes::new_with(py, from.len(), |to| {
-        if from.len() > LONG_COPY {
-            py.detach(|| to.copy_from_slice(from));
-        } else {
-            to.copy_from_slice(from);
-        }
-        Ok(())
-    })?;
-    Ok(bytes.unbind())
-}
-
 /// A buffer that can be written to, as an argument; held as long as this lives.
 pub(super) struct WritableBytes(PyUntypedBuffer);
 
@@ -120,10 +116,66 @@ impl WritableBytes {
     }
 
     /// Copies as much of `from` as fits to the buffer's beginning; gives how much that was.
-    pub(super) fn copy_from(&self, from: &[u8]) -> usize {
+    pub(super) fn copy_from(&self, py: Python<'_>, from: &[u8]) -> usize {
         let len = from.len().min(self.len());
         // SAFETY: the buffer is held and at least `len` bytes long; `from` is memory of ours.
-        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.0.buf_ptr().cast(), len) };
+        unsafe { copy(py, from.as_ptr(), self.0.buf_ptr().cast(), len) };
         len
     }
+}
+
+/// Copies `len` bytes; detached from the interpreter if they are many.
+///
+/// # Safety
+/// So many bytes can be read at `from` and written at `to`, which don't overlap, until this
+/// returns.
+unsafe fn copy(py: Python<'_>, from: *const u8, to: *mut u8, len: usize) {
+    if len <= LONG_COPY {
+        // SAFETY: the caller vouches for both.
+        return unsafe { ptr::copy_nonoverlapping(from, to, len) };
+    }
+    let (from, to) = (from.expose_provenance(), to.expose_provenance());
+    py.detach(|| {
+        let (from, to) = (ptr::with_exposed_provenance(from), ptr::with_exposed_provenance_mut(to));
+        // SAFETY: the caller vouches for both, also while other Python threads run.
+        unsafe { ptr::copy_nonoverlapping::<u8>(from, to, len) };
+    });
+}
+
+/// A new `bytes` object; `MemoryError`, never a panic, without memory for it.
+#[inline]
+pub(super) fn new_bytes(py: Python<'_>, from: &[u8]) -> PyResult<Py<PyBytes>> {
+    // SAFETY: pointer and length are those of a live slice.
+    unsafe { new_bytes_from(py, from.as_ptr(), from.len()) }
+}
+
+/// As [`new_bytes`].
+///
+/// # Safety
+/// `len` bytes can be read at `from` until this returns.
+#[inline]
+unsafe fn new_bytes_from(py: Python<'_>, from: *const u8, len: usize) -> PyResult<Py<PyBytes>> {
+    let size = isize::try_from(len).map_err(|_| PyMemoryError::new_err(()))?;
+    let long = len > LONG_COPY;
+    let text = if long { ptr::null() } else { from.cast() };
+    // SAFETY: copies `size` bytes, for which the caller vouches, or none from a null pointer.
+    let new = unsafe { ffi::PyBytes_FromStringAndSize(text, size) };
+    // SAFETY: a new reference, or null with an exception set.
+    let bytes = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
+    if long {
+        // SAFETY: a bytes object.
+        let to = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) };
+        // SAFETY: the new object's memory, `len` bytes long, that nobody else knows yet.
+        unsafe { copy(py, from, to.cast(), len) };
+    }
+    Ok(bytes.cast_into::<PyBytes>()?.unbind())
+}
+
+/// A new tuple of two ints; `MemoryError`, never a panic, without memory for it.
+pub(super) fn new_pair(py: Python<'_>, first: i64, second: usize) -> PyResult<Bound<'_, PyTuple>> {
+    // SAFETY: the format says a long long and a ssize_t, as which a usize is passed.
+    let new = unsafe { ffi::Py_BuildValue(c"(Ln)".as_ptr(), first, second) };
+    // SAFETY: a new reference, or null with an exception set.
+    let pair = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
+    Ok(pair.cast_into::<PyTuple>()?)
 }

@@ -1,7 +1,6 @@
 //! `MessageQueue`; what it gives is in `message`, how it moves in `transfer`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
@@ -11,8 +10,8 @@ use super::convert::{Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner, size
 use super::handle;
 use super::readiness::Readiness;
 use super::record::record;
-use super::wait::Timeout;
-use crate::msg::{self as core, Incoming, Selection};
+use super::wait::{Timeout, raise_late};
+use crate::msg::{self as core, Incoming, Outgoing, Selection};
 use crate::readiness::Watched;
 
 mod message;
@@ -100,63 +99,17 @@ fn owned(queue: core::MessageQueue, owner: Owner) -> PyResult<core::MessageQueue
 /// See msgget(2), msgop(2), msgctl(2).
 #[pyclass(frozen, eq, hash, weakref, module = "sysv_ipc_rs")]
 #[derive(Debug)]
-pub(crate) struct MessageQueue {
-    queue: core::MessageQueue,
-    /// What a signal handler raised when a call had done a part already: for the next call.
-    late: Mutex<Option<PyErr>>,
-    is_late: AtomicBool,
-}
+pub(crate) struct MessageQueue(core::MessageQueue);
 
 impl PartialEq for MessageQueue {
     fn eq(&self, other: &Self) -> bool {
-        self.queue.id() == other.queue.id()
+        self.0.id() == other.0.id()
     }
 }
 
 impl std::hash::Hash for MessageQueue {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        ("MessageQueue", self.queue.id()).hash(state);
-    }
-}
-
-impl From<core::MessageQueue> for MessageQueue {
-    fn from(queue: core::MessageQueue) -> Self {
-        Self { queue, late: Mutex::default(), is_late: AtomicBool::new(false) }
-    }
-}
-
-impl MessageQueue {
-    /// The core's handle, for a call that may wait: raises first what came too late for the last.
-    #[inline]
-    fn for_call(&self) -> PyResult<core::MessageQueue> {
-        if self.is_late.load(Ordering::Acquire) { self.raise_late() } else { Ok(self.queue) }
-    }
-
-    #[cold]
-    fn raise_late(&self) -> PyResult<core::MessageQueue> {
-        self.is_late.store(false, Ordering::Release);
-        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner).take();
-        late.map_or(Ok(self.queue), Err)
-    }
-
-    /// Keeps an exception for the next call.
-    #[cold]
-    fn raise_later(&self, error: PyErr) {
-        let earlier = self.late.lock().unwrap_or_else(PoisonError::into_inner).replace(error);
-        self.is_late.store(true, Ordering::Release);
-        drop(earlier);
-    }
-
-    #[inline]
-    fn incoming(
-        &self,
-        r#type: WantedType,
-        exclude: Flag,
-        max_size: MaxSize,
-        truncate: Flag,
-    ) -> PyResult<Incoming> {
-        let selection = selection(r#type, exclude)?;
-        Ok(Incoming::new(self.queue, selection, max_size.0, truncate.0))
+        ("MessageQueue", self.0.id()).hash(state);
     }
 }
 
@@ -196,7 +149,7 @@ impl MessageQueue {
         mode: ModeBits,
         max_bytes: MaxBytes,
     ) -> PyResult<Self> {
-        Ok(core::MessageQueue::create_sized(key.0, mode.0, max_bytes.0)?.into())
+        Ok(Self(core::MessageQueue::create_sized(key.0, mode.0, max_bytes.0)?))
     }
 
     /// Opens the queue that a key leads to.
@@ -216,7 +169,7 @@ impl MessageQueue {
     #[classmethod]
     #[pyo3(signature = (key, *, owner=Owner::ANYBODY), text_signature = "($cls, key, *, owner=None)")]
     fn open(_cls: &Bound<'_, PyType>, key: NamedKey, owner: Owner) -> PyResult<Self> {
-        owned(core::MessageQueue::open(key.0)?, owner).map(Self::from)
+        owned(core::MessageQueue::open(key.0)?, owner).map(Self)
     }
 
     /// Opens the queue that a key leads to, or creates it.
@@ -250,7 +203,7 @@ impl MessageQueue {
         max_bytes: MaxBytes,
         owner: Owner,
     ) -> PyResult<Self> {
-        Ok(core::MessageQueue::open_or_create(key.0, mode.0, max_bytes.0, owner.0)?.into())
+        Ok(Self(core::MessageQueue::open_or_create(key.0, mode.0, max_bytes.0, owner.0)?))
     }
 
     /// The queue that has an id.
@@ -271,19 +224,19 @@ impl MessageQueue {
     #[classmethod]
     #[pyo3(signature = (id, *, owner=Owner::ANYBODY), text_signature = "($cls, id, *, owner=None)")]
     fn from_id(_cls: &Bound<'_, PyType>, id: Id, owner: Owner) -> PyResult<Self> {
-        owned(core::MessageQueue::from_id(id.0)?, owner).map(Self::from)
+        owned(core::MessageQueue::from_id(id.0)?, owner).map(Self)
     }
 
     /// The key by which it was found or made; 0 = IPC_PRIVATE.
     #[getter]
     fn key(&self) -> i32 {
-        self.queue.key().get()
+        self.0.key().get()
     }
 
     /// The kernel's number for it.
     #[getter]
     fn id(&self) -> i32 {
-        self.queue.id()
+        self.0.id()
     }
 
     /// Sends a message; waits while the queue is full.
@@ -306,7 +259,9 @@ impl MessageQueue {
         text_signature = "($self, data, type=1, *, timeout=None)"
     )]
     fn send(&self, data: &Bound<'_, PyAny>, r#type: MessageType, timeout: Timeout) -> PyResult<()> {
-        let outgoing = transfer::outgoing(self.for_call()?, data, r#type)?;
+        raise_late()?;
+        let mut outgoing = Outgoing::new(self.0, r#type.0);
+        transfer::load(&mut outgoing, data)?;
         transfer::send(data.py(), &outgoing, timeout)
     }
 
@@ -328,12 +283,10 @@ impl MessageQueue {
         text_signature = "($self, data, type=1)"
     )]
     fn try_send(&self, data: &Bound<'_, PyAny>, r#type: MessageType) -> PyResult<bool> {
-        let outgoing = transfer::outgoing(self.queue, data, r#type)?;
-        match outgoing.attempt() {
-            Ok(()) => Ok(true),
-            Err(nix::errno::Errno::EAGAIN) => Ok(false),
-            Err(errno) => Err(outgoing.error(errno).into()),
-        }
+        raise_late()?;
+        let mut outgoing = Outgoing::new(self.0, r#type.0);
+        transfer::load(&mut outgoing, data)?;
+        transfer::try_send(data.py(), &outgoing)
     }
 
     /// Sends several messages, in order; waits while the queue is full.
@@ -347,7 +300,8 @@ impl MessageQueue {
     ///
     /// Returns:
     ///     How many were sent: fewer than all if the time was up, an error came, or a signal
-    ///     handler raised after the first; what it raised comes with the handle's next call.
+    ///     handler raised after the first; what it raised comes with the thread's next call
+    ///     on a queue.
     ///
     /// Raises:
     ///     As `send`, if none was sent.
@@ -363,17 +317,8 @@ impl MessageQueue {
         r#type: MessageType,
         timeout: Timeout,
     ) -> PyResult<usize> {
-        let queue = self.for_call()?;
-        let sent = transfer::send_many(messages.py(), queue, messages, r#type, timeout)?;
-        match sent.early {
-            Some(error) if sent.count == 0 => return Err(error),
-            // The kernel's errors come again by themselves.
-            Some(error) if !error.is_instance_of::<pyo3::exceptions::PyOSError>(messages.py()) => {
-                self.raise_later(error);
-            }
-            _ => {}
-        }
-        Ok(sent.count)
+        raise_late()?;
+        transfer::send_many(messages.py(), self.0, messages, r#type, timeout)
     }
 
     /// Takes a message; waits while there is none.
@@ -412,9 +357,10 @@ impl MessageQueue {
         max_size: MaxSize,
         truncate: Flag,
         timeout: Timeout,
-    ) -> PyResult<Message> {
-        self.for_call()?;
-        let mut incoming = self.incoming(r#type, exclude, max_size, truncate)?;
+    ) -> PyResult<Py<Message>> {
+        raise_late()?;
+        let selection = selection(r#type, exclude)?;
+        let mut incoming = Incoming::new(self.0, selection, max_size.0, truncate.0);
         transfer::receive(py, &mut incoming, timeout)?;
         transfer::message(py, &incoming)
     }
@@ -447,9 +393,11 @@ impl MessageQueue {
         exclude: Flag,
         max_size: MaxSize,
         truncate: Flag,
-    ) -> PyResult<Option<Message>> {
-        let mut incoming = self.incoming(r#type, exclude, max_size, truncate)?;
-        if transfer::try_receive(&mut incoming)? {
+    ) -> PyResult<Option<Py<Message>>> {
+        raise_late()?;
+        let selection = selection(r#type, exclude)?;
+        let mut incoming = Incoming::new(self.0, selection, max_size.0, truncate.0);
+        if transfer::try_receive(py, &mut incoming)? {
             transfer::message(py, &incoming).map(Some)
         } else {
             Ok(None)
@@ -482,19 +430,20 @@ impl MessageQueue {
         text_signature =
             "($self, buffer, type=0, *, exclude=False, truncate=False, timeout=None)"
     )]
-    fn receive_into(
+    fn receive_into<'py>(
         &self,
-        buffer: &Bound<'_, PyAny>,
+        buffer: &Bound<'py, PyAny>,
         r#type: WantedType,
         exclude: Flag,
         truncate: Flag,
         timeout: Timeout,
-    ) -> PyResult<(i64, usize)> {
-        self.for_call()?;
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        raise_late()?;
         let target = WritableBytes::new(buffer)?;
-        let mut incoming = self.incoming(r#type, exclude, MaxSize(Some(target.len())), truncate)?;
+        let selection = selection(r#type, exclude)?;
+        let mut incoming = Incoming::new(self.0, selection, Some(target.len()), truncate.0);
         transfer::receive(buffer.py(), &mut incoming, timeout)?;
-        Ok(transfer::hand_over(&incoming, &target))
+        transfer::hand_over(buffer.py(), &incoming, &target)
     }
 
     /// Takes a message into a buffer, if there is one.
@@ -518,17 +467,22 @@ impl MessageQueue {
         ),
         text_signature = "($self, buffer, type=0, *, exclude=False, truncate=False)"
     )]
-    fn try_receive_into(
+    fn try_receive_into<'py>(
         &self,
-        buffer: &Bound<'_, PyAny>,
+        buffer: &Bound<'py, PyAny>,
         r#type: WantedType,
         exclude: Flag,
         truncate: Flag,
-    ) -> PyResult<Option<(i64, usize)>> {
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        raise_late()?;
         let target = WritableBytes::new(buffer)?;
-        let mut incoming = self.incoming(r#type, exclude, MaxSize(Some(target.len())), truncate)?;
-        let received = transfer::try_receive(&mut incoming)?;
-        Ok(received.then(|| transfer::hand_over(&incoming, &target)))
+        let selection = selection(r#type, exclude)?;
+        let mut incoming = Incoming::new(self.0, selection, Some(target.len()), truncate.0);
+        if transfer::try_receive(buffer.py(), &mut incoming)? {
+            transfer::hand_over(buffer.py(), &incoming, &target).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Takes several messages: waits for the first, then takes those that are there already.
@@ -562,9 +516,9 @@ impl MessageQueue {
     ) -> PyResult<Bound<'py, PyList>> {
         let py = limit.py();
         let limit = size(limit, "limit", 1)?;
-        self.for_call()?;
+        raise_late()?;
         let messages = PyList::empty(py);
-        let mut incoming = self.incoming(r#type, exclude, MaxSize::ANY, Flag::NO)?;
+        let mut incoming = Incoming::new(self.0, selection(r#type, exclude)?, None, false);
         transfer::receive(py, &mut incoming, timeout)?;
         transfer::rest(py, &mut incoming, limit, messages)
     }
@@ -590,13 +544,13 @@ impl MessageQueue {
         text_signature = "($self, type=0, *, exclude=False, timeout=None)"
     )]
     fn messages(
-        slf: Py<Self>,
+        &self,
         r#type: WantedType,
         exclude: Flag,
         timeout: Timeout,
     ) -> PyResult<MessageIterator> {
-        let selection = selection(r#type, exclude)?;
-        Ok(MessageIterator { queue: slf, selection, timeout, ended: AtomicBool::new(false) })
+        let (queue, selection) = (self.0, selection(r#type, exclude)?);
+        Ok(MessageIterator { queue, selection, timeout, ended: AtomicBool::new(false) })
     }
 
     /// A copy of a message, which stays in the queue.
@@ -614,9 +568,9 @@ impl MessageQueue {
     ///
     /// See msgop(2), MSG_COPY.
     #[pyo3(signature = (index=Place::FIRST), text_signature = "($self, index=0)")]
-    fn peek(&self, py: Python<'_>, index: Place) -> PyResult<Option<Message>> {
-        let mut incoming = Incoming::peek(self.queue, index.0);
-        if transfer::try_receive(&mut incoming)? {
+    fn peek(&self, py: Python<'_>, index: Place) -> PyResult<Option<Py<Message>>> {
+        let mut incoming = Incoming::peek(self.0, index.0);
+        if transfer::try_receive(py, &mut incoming)? {
             transfer::copied(py, &incoming).map(Some)
         } else {
             Ok(None)
@@ -643,7 +597,7 @@ impl MessageQueue {
         text_signature = "($self, type=0, *, exclude=False)"
     )]
     fn readiness(&self, py: Python<'_>, r#type: WantedType, exclude: Flag) -> PyResult<Readiness> {
-        Readiness::watch(py, Watched::Queue(self.queue, selection(r#type, exclude)?))
+        Readiness::watch(py, Watched::Queue(self.0, selection(r#type, exclude)?))
     }
 
     /// How many messages are in the queue.
@@ -653,7 +607,7 @@ impl MessageQueue {
     ///
     /// See msgctl(2), IPC_STAT.
     fn qsize(&self) -> PyResult<u64> {
-        Ok(self.queue.stat()?.messages)
+        Ok(self.0.stat()?.messages)
     }
 
     /// How many bytes the queue may hold, 0 to 2147483647. Raising it lets waiting senders go on;
@@ -667,12 +621,12 @@ impl MessageQueue {
     /// See msgctl(2), IPC_SET.
     #[getter]
     fn max_bytes(&self) -> PyResult<u64> {
-        Ok(self.queue.stat()?.max_bytes)
+        Ok(self.0.stat()?.max_bytes)
     }
 
     #[setter]
     fn set_max_bytes(&self, max_bytes: types::NewMaxBytes) -> PyResult<()> {
-        Ok(self.queue.set_max_bytes(max_bytes.0)?)
+        Ok(self.0.set_max_bytes(max_bytes.0)?)
     }
 
     /// Owner, mode, times, and what is in the queue, at one moment.
@@ -683,7 +637,7 @@ impl MessageQueue {
     ///
     /// See msgctl(2), IPC_STAT and MSG_STAT_ANY.
     fn stat(&self) -> PyResult<MessageQueueStat> {
-        Ok(self.queue.stat()?.into())
+        Ok(self.0.stat()?.into())
     }
 
     /// Changes who may use the queue. One read and one write, so not atomic against other changes.
@@ -697,7 +651,7 @@ impl MessageQueue {
     ///
     /// See msgctl(2), IPC_SET.
     fn chmod(&self, mode: ModeBits) -> PyResult<()> {
-        handle::chmod::<core::MessageQueue>(self.queue.id(), mode)
+        handle::chmod::<core::MessageQueue>(self.0.id(), mode)
     }
 
     /// Gives the queue to another user or group. The creator keeps its rights.
@@ -716,7 +670,7 @@ impl MessageQueue {
         text_signature = "($self, uid=-1, gid=-1)"
     )]
     fn chown(&self, uid: NewOwner, gid: NewOwner) -> PyResult<()> {
-        handle::chown::<core::MessageQueue>(self.queue.id(), uid, gid)
+        handle::chown::<core::MessageQueue>(self.0.id(), uid, gid)
     }
 
     /// Removes the queue and all messages in it at once. Who waits on it gets RemovedError.
@@ -727,18 +681,18 @@ impl MessageQueue {
     ///
     /// See msgctl(2), IPC_RMID.
     fn remove(&self) -> PyResult<()> {
-        Ok(self.queue.remove()?)
+        Ok(self.0.remove()?)
     }
 
     fn __repr__(&self) -> String {
-        handle::repr("MessageQueue", self.queue.key(), self.queue.id())
+        handle::repr("MessageQueue", self.0.key(), self.0.id())
     }
 
     fn __reduce__<'py>(
         &self,
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let pickled = [self.queue.id().into(), self.queue.key().get().into()];
+        let pickled = [self.0.id().into(), self.0.key().get().into()];
         handle::reduce(py, "reopen_message_queue", pickled)
     }
 }
@@ -748,7 +702,7 @@ impl MessageQueue {
 #[pyclass(frozen, module = "sysv_ipc_rs")]
 #[derive(Debug)]
 pub(crate) struct MessageIterator {
-    queue: Py<MessageQueue>,
+    queue: core::MessageQueue,
     selection: Selection,
     timeout: Timeout,
     ended: AtomicBool,
@@ -760,12 +714,12 @@ impl MessageIterator {
         slf
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Message>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<Message>>> {
+        raise_late()?;
         if self.ended.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let queue = self.queue.get().for_call()?;
-        let mut incoming = Incoming::new(queue, self.selection, None, false);
+        let mut incoming = Incoming::new(self.queue, self.selection, None, false);
         if transfer::receive_in_time(py, &mut incoming, self.timeout)? {
             return transfer::message(py, &incoming).map(Some);
         }
@@ -779,5 +733,5 @@ impl MessageIterator {
 pub(super) fn reopen_message_queue(id: i32, key: i32) -> PyResult<MessageQueue> {
     let queue = core::MessageQueue::from_id(id)?;
     handle::same_key::<core::MessageQueue>(id, queue.key(), key)?;
-    Ok(queue.into())
+    Ok(MessageQueue(queue))
 }

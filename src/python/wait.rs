@@ -1,6 +1,7 @@
 //! How every blocking call of the package waits: one try while attached to the interpreter; then
 //! detached, until it is done, fails, the time is up, or a signal handler raises.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ pub(super) fn wait_detached<T: Send>(
     deadline: Deadline,
     mut attempt: impl FnMut(Patience) -> sys::Result<T> + Send,
 ) -> PyResult<sys::Result<T>> {
+    raise_late()?;
     // A signal that came before the call has begun to wait would not end it.
     py.check_signals()?;
     loop {
@@ -83,6 +85,27 @@ pub(super) fn wait_detached<T: Send>(
             answer => return Ok(answer),
         }
     }
+}
+
+thread_local! {
+    /// What was raised when a call had done a part already: for this thread's next call.
+    static LATE: Cell<Option<PyErr>> = const { Cell::new(None) };
+}
+
+/// Whether any thread has ever had to keep an exception.
+static EVER_LATE: AtomicBool = AtomicBool::new(false);
+
+/// Keeps an exception for this thread's next call.
+#[cold]
+pub(super) fn raise_later(error: PyErr) {
+    EVER_LATE.store(true, Ordering::Relaxed);
+    LATE.set(Some(error));
+}
+
+/// Raises what came too late for the thread's last call.
+#[inline]
+pub(super) fn raise_late() -> PyResult<()> {
+    if EVER_LATE.load(Ordering::Relaxed) { LATE.take().map_or(Ok(()), Err) } else { Ok(()) }
 }
 
 /// Whether the program has been told that waits are rows of tries here.

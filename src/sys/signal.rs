@@ -31,26 +31,42 @@ pub(crate) fn real_time_signals() -> RangeInclusive<c_int> {
 extern "C" fn wake(_signal: c_int) {}
 
 pub(crate) fn disposition(signal: c_int) -> Result<Disposition> {
-    let mut action = MaybeUninit::<sigaction>::zeroed();
-    // SAFETY: asks only; the kernel fills `action`.
-    Errno::result(unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) })?;
-    // SAFETY: zeroed, then filled by the kernel.
-    let action = unsafe { action.assume_init() };
-    Ok(match action.sa_sigaction {
-        libc::SIG_DFL => Disposition::Default,
-        handler if handler == (wake as *const ()).addr() => Disposition::Ours,
-        _ => Disposition::Taken,
-    })
+    exchange(signal, None).map(|action| meaning(&action))
 }
 
-/// Makes the process do nothing on `signal`, but end the system call it interrupts.
+/// Makes the process do nothing on `signal`, but end the system call it interrupts. EBUSY, and
+/// nothing is changed, if it is taken.
 pub(crate) fn handle(signal: c_int) -> Result<()> {
     // SAFETY: all zeros is a sigaction.
     let mut action: sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = (wake as *const ()).addr();
     action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: the handler is async-signal-safe: it does nothing.
-    Errno::result(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }).map(drop)
+    let old = exchange(signal, Some(&action))?;
+    if meaning(&old) == Disposition::Taken {
+        exchange(signal, Some(&old))?;
+        return Err(Errno::EBUSY);
+    }
+    Ok(())
+}
+
+/// Sets what the process does with a signal, if `new` says any; gives what it did before.
+///
+/// `new` is one of this module's own actions, or one that `exchange` gave.
+fn exchange(signal: c_int, new: Option<&sigaction>) -> Result<sigaction> {
+    let mut old = MaybeUninit::<sigaction>::zeroed();
+    let new = new.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: the kernel reads `new`, if any, and fills `old`; `wake` is async-signal-safe.
+    Errno::result(unsafe { libc::sigaction(signal, new, old.as_mut_ptr()) })?;
+    // SAFETY: zeroed, then filled by the kernel.
+    Ok(unsafe { old.assume_init() })
+}
+
+fn meaning(action: &sigaction) -> Disposition {
+    match action.sa_sigaction {
+        libc::SIG_DFL => Disposition::Default,
+        handler if handler == (wake as *const ()).addr() => Disposition::Ours,
+        _ => Disposition::Taken,
+    }
 }
 
 /// A set of signals.

@@ -33,7 +33,11 @@ static EVER: AtomicU64 = AtomicU64::new(0);
 /// - [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html)
 #[must_use]
 pub fn wakeup_signal() -> Option<c_int> {
-    claim()
+    match CHOSEN.load(Ordering::Acquire) {
+        0 => choose(),
+        signal if still_wakes(signal) => Some(signal),
+        _ => choose(),
+    }
 }
 
 /// Makes `signal` the one that [`wakeup_signal`] tells.
@@ -50,11 +54,7 @@ pub fn set_wakeup_signal(signal: c_int) -> Result<(), Errno> {
     if !real_time_signals().contains(&signal) {
         return Err(Errno::EINVAL);
     }
-    match disposition(signal)? {
-        Disposition::Taken => return Err(Errno::EBUSY),
-        Disposition::Default => handle(signal)?,
-        Disposition::Ours => {}
-    }
+    handle(signal)?;
     adopt(signal, -signal);
     Ok(())
 }

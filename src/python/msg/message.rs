@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyTuple};
+use pyo3::types::{PyBytes, PyIterator, PyTuple, PyType};
 
 use super::types;
 use crate::python::buffer::Bytes;
@@ -96,7 +96,9 @@ impl Message {
         Ok(format!("Message(type={}, data={})", self.mtype, self.data.bind(py).repr()?))
     }
 
-    fn __getnewargs__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.tuple(py)
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
+        Ok((slf.get_type(), slf.get().tuple(slf.py())?))
     }
 }

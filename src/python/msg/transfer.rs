@@ -8,45 +8,83 @@ use pyo3::types::{PyList, PyTuple};
 use super::message::Message;
 use super::types::MessageType;
 use crate::msg::{self as core, Incoming, Outgoing};
-use crate::python::buffer::{self, Bytes, WritableBytes};
-use crate::python::wait::{Patience, Timeout, time_limit, wait, wait_detached};
+use crate::python::buffer::{self, Bytes, LONG_COPY, WritableBytes};
+use crate::python::wait::{Timeout, raise_later, time_limit, wait_detached};
 use crate::sys;
+use crate::wait::Deadline;
 
-/// How many messages may go or come before other Python threads get a turn.
+/// How many messages may go or come before other Python threads and signal handlers get a turn.
 const TURN: usize = 256;
 
-/// A message with the text of a buffer. The buffer is free again afterwards.
-#[inline]
-pub(super) fn outgoing(
-    queue: core::MessageQueue,
-    data: &Bound<'_, PyAny>,
-    mtype: MessageType,
-) -> PyResult<Outgoing> {
-    let mut outgoing = Outgoing::new(queue, mtype.0);
-    load(&mut outgoing, &Bytes::new(data)?)?;
-    Ok(outgoing)
+fn give_turn(py: Python<'_>, count: usize) -> PyResult<()> {
+    if count == 0 || !count.is_multiple_of(TURN) {
+        return Ok(());
+    }
+    py.detach(|| {});
+    py.check_signals()
 }
 
-#[inline]
-fn load(outgoing: &mut Outgoing, bytes: &Bytes<'_, '_>) -> PyResult<()> {
-    bytes.send_with(outgoing).map_err(|_| PyMemoryError::new_err("no memory for the message"))
+#[cold]
+fn no_memory() -> PyErr {
+    PyMemoryError::new_err("no memory for the message")
 }
 
-fn attempt_to_send(outgoing: &Outgoing, patience: Patience) -> sys::Result<()> {
-    match patience {
-        Patience::None => outgoing.attempt(),
-        Patience::Until(deadline) => outgoing.wait(&mut time_limit(deadline)?),
+/// Makes the bytes of a buffer the message's text. The buffer is free again afterwards.
+#[inline]
+pub(super) fn load(outgoing: &mut Outgoing, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    let bytes = Bytes::new(data)?;
+    if bytes.len() > LONG_COPY {
+        // Not worth a long copy, or all memory, if the kernel refuses it anyway.
+        outgoing.queue().check_text_len(bytes.len())?;
+    }
+    bytes.send_with(data.py(), outgoing).map_err(|_| no_memory())
+}
+
+/// Sends now or not at all.
+#[inline]
+fn try_raw(py: Python<'_>, outgoing: &Outgoing) -> sys::Result<()> {
+    if outgoing.text_len() > LONG_COPY {
+        py.detach(|| outgoing.attempt())
+    } else {
+        outgoing.attempt()
+    }
+}
+
+/// Sends, and waits until `deadline` while the queue is full.
+#[inline]
+fn send_until(
+    py: Python<'_>,
+    outgoing: &Outgoing,
+    timeout: Timeout,
+    deadline: impl FnOnce() -> Deadline,
+) -> PyResult<sys::Result<()>> {
+    match try_raw(py, outgoing) {
+        Err(Errno::EAGAIN) if timeout != Timeout::ZERO => {
+            let deadline = deadline();
+            wait_detached(py, deadline, |_| outgoing.wait(&mut time_limit(deadline)?))
+        }
+        answer => Ok(answer),
     }
 }
 
 /// Sends, and waits while the queue is full.
 #[inline]
 pub(super) fn send(py: Python<'_>, outgoing: &Outgoing, timeout: Timeout) -> PyResult<()> {
-    let sent = wait(py, timeout, |patience| attempt_to_send(outgoing, patience))?;
+    let sent = send_until(py, outgoing, timeout, || timeout.deadline())?;
     Ok(sent.map_err(|errno| outgoing.error(errno))?)
 }
 
-/// One of the messages of `send_many`: a buffer, a `(type, buffer)` pair or a `Message`.
+/// Sends if that is possible now.
+#[inline]
+pub(super) fn try_send(py: Python<'_>, outgoing: &Outgoing) -> PyResult<bool> {
+    match try_raw(py, outgoing) {
+        Ok(()) => Ok(true),
+        Err(Errno::EAGAIN) => Ok(false),
+        Err(errno) => Err(outgoing.error(errno).into()),
+    }
+}
+
+/// One of the messages of `send_many`: a buffer, a pair of type and buffer, or a `Message`.
 fn pair<'py>(
     item: Bound<'py, PyAny>,
     mtype: MessageType,
@@ -55,37 +93,38 @@ fn pair<'py>(
         let (mtype, data) = message.get().parts();
         return Ok((MessageType(mtype), data.bind(item.py()).clone().into_any()));
     }
-    if !item.is_instance_of::<PyTuple>() && !item.is_instance_of::<PyList>() {
-        return Ok((mtype, item));
+    let pair = match (item.cast::<PyTuple>(), item.cast::<PyList>()) {
+        (Ok(tuple), _) => tuple.clone(),
+        (_, Ok(list)) => list.to_tuple(),
+        _ => return Ok((mtype, item)),
+    };
+    if pair.len() != 2 {
+        return Err(PyTypeError::new_err("a message is a buffer or a pair (type, buffer)"));
     }
-    match item.extract() {
-        Ok((mtype, data)) => Ok((mtype, data)),
-        Err(error) if item.len().is_ok_and(|len| len == 2) => Err(error),
-        Err(_) => Err(PyTypeError::new_err("a message is a buffer or a pair (type, buffer)")),
-    }
+    pair.extract()
 }
 
-/// What `send_many` did before it ended, and why it ended early.
-pub(super) struct Sent {
-    pub(super) count: usize,
-    pub(super) early: Option<PyErr>,
+/// All of `items`; MemoryError, never an abort, where they are too many.
+fn collect<T>(items: impl Iterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
+    let mut collected = Vec::new();
+    for item in items {
+        collected.try_reserve(1).map_err(|_| no_memory())?;
+        collected.push(item?);
+    }
+    Ok(collected)
 }
 
-/// Sends all messages that go before the time is up or an error comes. Nothing is sent if one of
-/// them is no message, or can never fit.
+/// Sends all messages that go before the time is up or an error comes; how many that were. Nothing
+/// is sent if one of them is no message, or can never fit.
 pub(super) fn send_many(
     py: Python<'_>,
     queue: core::MessageQueue,
     messages: &Bound<'_, PyAny>,
     mtype: MessageType,
     timeout: Timeout,
-) -> PyResult<Sent> {
-    let pairs: Vec<_> =
-        messages.try_iter()?.map(|item| pair(item?, mtype)).collect::<PyResult<_>>()?;
-    let texts: Vec<_> = pairs
-        .iter()
-        .map(|(mtype, data)| Ok((mtype.0, Bytes::new(data)?)))
-        .collect::<PyResult<_>>()?;
+) -> PyResult<usize> {
+    let pairs = collect(messages.try_iter()?.map(|item| pair(item?, mtype)))?;
+    let texts = collect(pairs.iter().map(|(mtype, data)| Ok((mtype.0, Bytes::new(data)?))))?;
     if let Some(longest) = texts.iter().map(|(_, bytes)| bytes.len()).max() {
         queue.check_text_len(longest)?;
     }
@@ -93,46 +132,47 @@ pub(super) fn send_many(
     let mut outgoing = Outgoing::new(queue, 1);
     for (count, (mtype, bytes)) in texts.iter().enumerate() {
         outgoing.set_mtype(*mtype);
-        let sent = load(&mut outgoing, bytes).and_then(|()| match outgoing.attempt() {
-            Err(Errno::EAGAIN) if timeout != Timeout::ZERO => {
-                wait_detached(py, deadline, |patience| attempt_to_send(&outgoing, patience))
-            }
-            answer => Ok(answer),
-        });
+        let sent = give_turn(py, count)
+            .and_then(|()| bytes.send_with(py, &mut outgoing).map_err(|_| no_memory()))
+            .and_then(|()| send_until(py, &outgoing, timeout, || deadline));
         match sent {
-            Ok(Ok(())) if (count + 1).is_multiple_of(TURN) => py.detach(|| {}),
             Ok(Ok(())) => {}
-            Ok(Err(errno)) => {
-                return Ok(Sent { count, early: Some(outgoing.error(errno).into()) });
+            Ok(Err(errno)) if count == 0 => return Err(outgoing.error(errno).into()),
+            // It comes again by itself.
+            Ok(Err(_)) => return Ok(count),
+            Err(raised) if count == 0 => return Err(raised),
+            Err(raised) => {
+                raise_later(raised);
+                return Ok(count);
             }
-            Err(raised) => return Ok(Sent { count, early: Some(raised) }),
         }
     }
-    Ok(Sent { count: texts.len(), early: None })
+    Ok(texts.len())
 }
 
+/// Receives now or not at all: `None` means that there is no message.
 #[inline]
-fn attempt_to_receive(incoming: &mut Incoming, patience: Patience) -> sys::Result<()> {
-    match patience {
-        Patience::None => incoming.attempt(),
-        Patience::Until(deadline) => incoming.wait(&mut time_limit(deadline)?),
+fn receive_raw(py: Python<'_>, incoming: &mut Incoming) -> sys::Result<()> {
+    match incoming.attempt_up_to(LONG_COPY) {
+        Err(Errno::E2BIG) => py.detach(|| incoming.attempt()),
+        answer => answer,
     }
 }
 
-/// Receives into `incoming`, and waits while there is no message.
+/// Receives, and waits while there is no message; whether one came in time.
 #[inline]
-pub(super) fn receive(py: Python<'_>, incoming: &mut Incoming, timeout: Timeout) -> PyResult<()> {
-    let received = wait(py, timeout, |patience| attempt_to_receive(incoming, patience))?;
-    Ok(received.map_err(|errno| incoming.error(errno))?)
-}
-
-/// As [`receive`]; `false` when the time is up.
 pub(super) fn receive_in_time(
     py: Python<'_>,
     incoming: &mut Incoming,
     timeout: Timeout,
 ) -> PyResult<bool> {
-    let received = wait(py, timeout, |patience| attempt_to_receive(incoming, patience))?;
+    let received = match receive_raw(py, incoming) {
+        Err(Errno::ENOMSG) if timeout != Timeout::ZERO => {
+            let deadline = timeout.deadline();
+            wait_detached(py, deadline, |_| incoming.wait(&mut time_limit(deadline)?))?
+        }
+        answer => answer,
+    };
     in_time(incoming, received)
 }
 
@@ -140,54 +180,72 @@ fn in_time(incoming: &Incoming, received: sys::Result<()>) -> PyResult<bool> {
     match received {
         Ok(()) => Ok(true),
         Err(Errno::ENOMSG | Errno::EAGAIN) => Ok(false),
+        // Of our own: the kernel needs none to receive.
+        Err(Errno::ENOMEM) => Err(no_memory()),
         Err(errno) => Err(incoming.error(errno).into()),
     }
 }
 
-/// Receives into `incoming` if there is a message.
+/// Receives, and waits while there is no message.
 #[inline]
-pub(super) fn try_receive(incoming: &mut Incoming) -> PyResult<bool> {
-    let received = incoming.attempt();
+pub(super) fn receive(py: Python<'_>, incoming: &mut Incoming, timeout: Timeout) -> PyResult<()> {
+    if receive_in_time(py, incoming, timeout)? {
+        Ok(())
+    } else {
+        Err(incoming.error(Errno::ENOMSG).into())
+    }
+}
+
+/// Receives if there is a message.
+#[inline]
+pub(super) fn try_receive(py: Python<'_>, incoming: &mut Incoming) -> PyResult<bool> {
+    let received = receive_raw(py, incoming);
     in_time(incoming, received)
 }
 
 /// The message that `incoming` holds. Without memory for it, it goes back into the queue.
 #[inline]
-pub(super) fn message(py: Python<'_>, incoming: &Incoming) -> PyResult<Message> {
-    match buffer::new_bytes(py, incoming.text()) {
-        Ok(data) => Ok(Message::of(incoming.mtype(), data)),
-        Err(error) => Err(given_back(py, incoming, error)),
-    }
+pub(super) fn message(py: Python<'_>, incoming: &Incoming) -> PyResult<Py<Message>> {
+    copied(py, incoming).map_err(|error| given_back(py, incoming, error))
 }
 
-/// As [`message`], as a Python object.
-pub(super) fn message_object(py: Python<'_>, incoming: &Incoming) -> PyResult<Py<Message>> {
-    let message = message(py, incoming)?;
-    Py::new(py, message).map_err(|error| given_back(py, incoming, error))
+/// The message that `incoming` holds.
+#[inline]
+pub(super) fn copied(py: Python<'_>, incoming: &Incoming) -> PyResult<Py<Message>> {
+    let data = buffer::new_bytes(py, incoming.text())?;
+    Py::new(py, Message::of(incoming.mtype(), data))
 }
 
 /// Sends a message back that could not be handed over; says so if that fails too.
 #[cold]
 fn given_back(py: Python<'_>, incoming: &Incoming, error: PyErr) -> PyErr {
-    match incoming.give_back() {
-        Ok(()) => error,
-        Err(errno) => {
-            let text =
-                format!("a message is lost: there was no memory for it, and {}", errno.desc());
-            let lost = PyMemoryError::new_err(text);
-            lost.set_cause(py, Some(error));
-            lost
-        }
-    }
+    let Err(errno) = incoming.give_back() else { return error };
+    let text = format!(
+        "a message of type {} and {} bytes is lost: there was no memory for it, and sending it \
+         back failed: {}",
+        incoming.mtype(),
+        incoming.text().len(),
+        errno.desc()
+    );
+    let lost = PyMemoryError::new_err(text);
+    lost.set_cause(py, Some(error));
+    lost
 }
 
 /// The text of `incoming`, which fits by its `max_size`, in a buffer; its type and length.
-pub(super) fn hand_over(incoming: &Incoming, buffer: &WritableBytes) -> (i64, usize) {
-    (incoming.mtype(), buffer.copy_from(incoming.text()))
+pub(super) fn hand_over<'py>(
+    py: Python<'py>,
+    incoming: &Incoming,
+    buffer: &WritableBytes,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let pair = buffer::new_pair(py, incoming.mtype(), incoming.text().len())
+        .map_err(|error| given_back(py, incoming, error))?;
+    buffer.copy_from(py, incoming.text());
+    Ok(pair)
 }
 
-/// The message that `incoming` holds and those that are there already, `limit` at most. Never
-/// raises: an error comes with the next call.
+/// The message that `incoming` holds and those that are there already, `limit` at most. Once there
+/// is one, what is to be raised comes with the next call.
 pub(super) fn rest<'py>(
     py: Python<'py>,
     incoming: &mut Incoming,
@@ -195,23 +253,18 @@ pub(super) fn rest<'py>(
     messages: Bound<'py, PyList>,
 ) -> PyResult<Bound<'py, PyList>> {
     loop {
-        let appended = message_object(py, incoming).and_then(|message| {
+        let appended = message(py, incoming).and_then(|message| {
             messages.append(message).map_err(|error| given_back(py, incoming, error))
         });
-        match appended {
-            Err(error) if messages.is_empty() => return Err(error),
-            Err(_) => return Ok(messages),
-            Ok(()) if messages.len() >= limit => return Ok(messages),
-            Ok(()) if messages.len().is_multiple_of(TURN) => py.detach(|| {}),
+        let count = messages.len();
+        match appended.and_then(|()| give_turn(py, count)) {
+            Err(error) if count == 0 => return Err(error),
+            Err(error) => {
+                raise_later(error);
+                return Ok(messages);
+            }
+            Ok(()) if count >= limit || receive_raw(py, incoming).is_err() => return Ok(messages),
             Ok(()) => {}
         }
-        if incoming.attempt().is_err() {
-            return Ok(messages);
-        }
     }
-}
-
-/// The bytes of a peeked message.
-pub(super) fn copied(py: Python<'_>, incoming: &Incoming) -> PyResult<Message> {
-    Ok(Message::of(incoming.mtype(), buffer::new_bytes(py, incoming.text())?))
 }
