@@ -33,11 +33,7 @@ static EVER: AtomicU64 = AtomicU64::new(0);
 /// - [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html)
 #[must_use]
 pub fn wakeup_signal() -> Option<c_int> {
-    match CHOSEN.load(Ordering::Acquire) {
-        0 => choose(),
-        signal if still_wakes(signal) => Some(signal),
-        _ => choose(),
-    }
+    claim()
 }
 
 /// Makes `signal` the one that [`wakeup_signal`] tells.
@@ -55,21 +51,18 @@ pub fn set_wakeup_signal(signal: c_int) -> Result<(), Errno> {
         return Err(Errno::EINVAL);
     }
     handle(signal)?;
-    adopt(signal, -signal);
-    Ok(())
-}
-
-fn adopt(signal: c_int, chosen: i32) {
     EVER.fetch_or(bit(signal), Ordering::AcqRel);
-    CHOSEN.store(chosen, Ordering::Release);
+    CHOSEN.store(-signal, Ordering::Release);
+    Ok(())
 }
 
 /// The signal in use, looked at anew: a program may have given it another handler meanwhile.
 pub(crate) fn claim() -> Option<c_int> {
-    match CHOSEN.load(Ordering::Acquire).abs() {
-        0 => choose(),
+    let chosen = CHOSEN.load(Ordering::Acquire);
+    match chosen.abs() {
+        0 => choose(chosen),
         signal if still_wakes(signal) => Some(signal),
-        _ => choose(),
+        _ => choose(chosen),
     }
 }
 
@@ -83,11 +76,16 @@ pub(crate) fn still_wakes(signal: c_int) -> bool {
 pub(crate) fn claim_for(mask: &SignalSet) -> Option<c_int> {
     let signal = claim()?;
     let reserved = mask.contains(signal) && !blocks_all(|other| mask.contains(other));
-    if reserved && CHOSEN.load(Ordering::Acquire) != -signal { choose() } else { Some(signal) }
+    match CHOSEN.load(Ordering::Acquire) {
+        chosen if reserved && chosen > 0 => choose(chosen),
+        _ => Some(signal),
+    }
 }
 
+/// Chooses a signal instead of the one that was chosen; but the program, or another thread, may
+/// choose meanwhile.
 #[cold]
-fn choose() -> Option<c_int> {
+fn choose(instead: i32) -> Option<c_int> {
     let masks = blocked_by_threads();
     let free = real_time_signals().rev().filter(|&signal| {
         !masks.iter().any(|mask| mask & bit(signal) != 0)
@@ -95,8 +93,10 @@ fn choose() -> Option<c_int> {
     });
     for signal in free {
         if handle(signal).is_ok() {
-            adopt(signal, signal);
-            return Some(signal);
+            EVER.fetch_or(bit(signal), Ordering::AcqRel);
+            let chosen =
+                CHOSEN.compare_exchange(instead, signal, Ordering::AcqRel, Ordering::Acquire);
+            return Some(chosen.map_or_else(i32::abs, |_| signal));
         }
     }
     None
