@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Runs the suite on a CPython without the GIL. Where no python3.14t is found, builds a 3.13t from the
+# distribution's source package (suite trixie), and the extension with PyO3 0.28, the last that
+# knows 3.13t.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$PWD/build/free-threaded
+mkdir -p "$work"
+
+# The newest PyO3 that can build for the interpreter, without touching the project's lock file.
+if python=$(command -v python3.14t); then
+    pyo3=
+else
+    pyo3=0.28.3
+    python=$work/python/bin/python3.13t
+fi
+
+build_python() {
+    local uri lists=$work/apt
+    uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m1 '/debian/$')
+    mkdir -p "$lists/lists/partial" "$work/source"
+    echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri trixie main" \
+        >"$lists/sources.list"
+    local options=(-o "Dir::Etc::sourcelist=$lists/sources.list" -o Dir::Etc::sourceparts=-
+        -o "Dir::State::lists=$lists/lists" -o "APT::Sandbox::User=root")
+    apt-get "${options[@]}" update -qq
+    (cd "$work/source" && apt-get "${options[@]}" source -qq --download-only python3.13)
+    mkdir -p "$work/build"
+    tar -xf "$work"/source/python3.13_*.orig.tar.xz -C "$work/build" --strip-components=1
+    (cd "$work/build" && ./configure -q --disable-gil --prefix="$work/python" >configure.log 2>&1 \
+        && make -s -j"$(nproc)" >make.log 2>&1 && make -s install >install.log 2>&1)
+}
+
+[ -x "$python" ] || build_python
+"$python" -c 'import sys; assert not sys._is_gil_enabled(), "this interpreter has a GIL"'
+
+venv=$work/venv
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip install -q --upgrade pip 'maturin>=1.16,<2'
+
+# A copy, so that another PyO3 can be locked there.
+tree=$work/tree
+rm -rf "$tree" && mkdir -p "$tree"
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$tree"
+cd "$tree"
+export CARGO_TARGET_DIR=$work/target
+[ -z "$pyo3" ] || cargo update -q -p pyo3 --precise "$pyo3"
+rm -f "$work"/wheels/*.whl
+"$venv/bin/maturin" build -q --release -i "$venv/bin/python" -o "$work/wheels"
+"$venv/bin/python" -m pip install -q --force-reinstall --no-deps "$work"/wheels/*.whl
+"$venv/bin/python" -m pip install -q --group test || echo "notice: some test dependencies are missing"
+
+rm -rf "$tree/python"
+check='import sys, sysv_ipc_rs; assert not sys._is_gil_enabled(), "importing it has turned the GIL on"'
+"$venv/bin/python" -W error -c "$check"
+unshare --ipc "$venv/bin/python" -m pytest -q tests "$@"
