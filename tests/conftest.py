@@ -18,15 +18,33 @@ H = TypeVar("H", bound=Removable)
 
 REMOVE = {"sem": ("semctl", (0, 0)), "msg": ("msgctl", (0, None)), "shm": ("shmctl", (0, None))}
 
+OURS_ALONE = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests have an IPC namespace of their own, where that is allowed."""
+    try:
+        support.unshare_ipc()
+        config.stash[OURS_ALONE] = True
+    except PermissionError:
+        config.stash[OURS_ALONE] = False
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"IPC namespace: {'own' if config.stash[OURS_ALONE] else 'shared with others'}"
+
 
 @pytest.fixture(autouse=True)
-def leftovers() -> Iterator[None]:
-    """No object is left by a test; what a failed one left is removed."""
+def leftovers(pytestconfig: pytest.Config) -> Iterator[None]:
+    """No object is left by a test, also by one that failed; what is left is removed.
+
+    Not removed where others create objects too: they could be theirs.
+    """
     before = support.objects()
     yield
     left = support.objects() - before
     libc = ctypes.CDLL(None)
-    for kind, number in left:
+    for kind, number in left if pytestconfig.stash[OURS_ALONE] else ():
         call, arguments = REMOVE[kind]
         getattr(libc, call)(number, *arguments)
     assert not left

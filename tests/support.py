@@ -3,8 +3,12 @@
 import ctypes
 import os
 import pickle
+import platform
 import random
 import signal
+import subprocess
+import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,10 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
 
+import pytest
+
 T = TypeVar("T")
 
 NOBODY = 65534
 CLONE_NEWIPC = 0x08000000
+
+# The calls that wait, by their numbers.
+WAITING_CALLS = {
+    "x86_64": {65: "semop", 220: "semtimedop", 69: "msgsnd", 70: "msgrcv"},
+    "aarch64": {193: "semop", 192: "semtimedop", 189: "msgsnd", 188: "msgrcv"},
+}[platform.machine()]
 
 
 def wait_for(condition: Callable[[], object], what: str = "", seconds: float = 30.0) -> None:
@@ -47,6 +59,13 @@ def free_key() -> int:
     return key
 
 
+def may_become(uid: int) -> bool:
+    """Root can be any user that its user namespace knows."""
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    ranges = [(int(first), int(count)) for first, _, count in map(str.split, lines)]
+    return os.geteuid() == 0 and any(first <= uid < first + count for first, count in ranges)
+
+
 def become(uid: int) -> None:
     """Be another user, with no rights of root left."""
     os.setgroups([])
@@ -55,9 +74,14 @@ def become(uid: int) -> None:
 
 
 class Child:
-    """A forked process that calls `function` and tells its answer through a pipe."""
+    """A forked process that calls `function` and tells its answer through a pipe.
+
+    A test that wants another user is skipped where we can't be one.
+    """
 
     def __init__(self, function: Callable[[], object], uid: int | None = None) -> None:
+        if uid is not None and not may_become(uid):
+            pytest.skip(f"needs root, to be user {uid}")
         reader, writer = os.pipe()
         self.pid = os.fork()
         if not self.pid:
@@ -126,8 +150,26 @@ def unshare_ipc() -> None:
         raise OSError(ctypes.get_errno(), "unshare")
 
 
+def may_unshare() -> bool:
+    """Whether a child of ours can have an IPC namespace of its own."""
+
+    def tried() -> bool:
+        try:
+            unshare_ipc()
+        except PermissionError:
+            return False
+        return True
+
+    return in_child(tried)
+
+
 def in_namespace(function: Callable[[], T], **limits: object) -> T:
-    """Call it in a child with its own IPC namespace, where /proc/sys/kernel has these limits."""
+    """Call it in a child with its own IPC namespace, where /proc/sys/kernel has these limits.
+
+    The test is skipped where that is not allowed.
+    """
+    if not may_unshare():
+        pytest.skip("needs the right to an IPC namespace of its own")
 
     def inside() -> T:
         unshare_ipc()
@@ -141,6 +183,42 @@ def in_namespace(function: Callable[[], T], **limits: object) -> T:
 def state(pid: int) -> str:
     """The process's state letter: S sleeps, T is stopped, Z is dead."""
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+def blocked(pid: int, tid: int | None = None) -> str:
+    """The System V call that a process (or one thread of it) sleeps in, or nothing."""
+    number = Path(f"/proc/{pid}/task/{tid or pid}/syscall").read_text().split()[0]
+    return WAITING_CALLS.get(int(number), "") if number.lstrip("-").isdigit() else ""
+
+
+def wait_blocked(who: int | threading.Thread) -> None:
+    """Wait until this process, or this thread of ours, sleeps in a System V call."""
+    if isinstance(who, threading.Thread):
+        wait_for(lambda: who.native_id, "the thread's start")
+        wait_for(lambda: blocked(os.getpid(), who.native_id), f"{who} in a call that waits")
+    else:
+        wait_for(lambda: blocked(who), f"process {who} in a call that waits")
+
+
+def run_python(
+    code: str, *arguments: object, seconds: float = 60.0, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it in a new interpreter (the one that tests run in), with what it printed."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def python_prints(code: str, *arguments: object) -> str:
+    """What it prints in a new interpreter, which must end well and say nothing on stderr."""
+    ended = run_python(code, *arguments)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
 
 
 @contextmanager
