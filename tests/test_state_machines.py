@@ -175,8 +175,8 @@ class Semaphores(RuleBasedStateMachine):
         if outcome == "waits":
             with pytest.raises(ipc.WaitTimeoutError):
                 self.set.op(*ops, timeout=0)
-        else:
-            self.model = list(outcome)
+        if isinstance(outcome, list):
+            self.model = outcome
 
     @rule(index=st.integers(0, 2), value=st.integers(-1, MAX + 1))
     def set_one(self, index: int, value: int) -> None:
