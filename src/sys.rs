@@ -90,6 +90,12 @@ pub(crate) fn shmlba() -> usize {
     usize::try_from(size).unwrap_or(4096)
 }
 
+/// In how many ticks a second `/proc` counts.
+pub(crate) fn clock_ticks() -> c_long {
+    // SAFETY: sysconf has no preconditions.
+    unsafe { libc::sysconf(libc::_SC_CLK_TCK) }
+}
+
 /// Runs `call` over a zeroed out-parameter and gives both its answer and what the kernel wrote.
 fn filled<T>(call: impl FnOnce(*mut T) -> c_int) -> Result<(c_int, T)> {
     let mut out = MaybeUninit::<T>::zeroed();

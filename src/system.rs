@@ -11,6 +11,16 @@ use crate::sem::{SemaphoreSet, SemaphoreSetStat};
 use crate::shm::{SharedMemory, SharedMemoryStat};
 use crate::sys;
 
+mod orphans;
+mod proc;
+mod suspects;
+mod waiters;
+
+pub use orphans::{Orphan, orphans};
+pub use proc::ipc_namespace;
+pub use suspects::{Suspect, SuspectedObject, suspects};
+pub use waiters::{Waiters, waiters, waiting_processes};
+
 /// The kernel's limits of the calling process's IPC namespace, in the kernel's own units.
 ///
 /// # References
@@ -252,4 +262,28 @@ pub fn shared_memory_segments() -> Result<impl Iterator<Item = SharedMemoryStat>
     // SHM_INFO tells the same, but counts every page of every segment.
     let (highest, _) = sys::shmctl_ipc_info().map_err(failed("shmctl"))?;
     Ok(walk::<SharedMemory, _>(highest, SharedMemoryStat::new))
+}
+
+/// The processes that have the segment attached, by rising pid: those of this IPC namespace that we
+/// may look into (`ptrace` rules). `attached` of its [`SharedMemoryStat`] counts all, and a process
+/// once for each attachment.
+///
+/// # Errors
+/// The errno of reading `/proc`.
+///
+/// ```
+/// use sysv_ipc_rs::{ipc::{Key, Mode}, shm::SharedMemory, system};
+/// let memory = SharedMemory::create(Key::PRIVATE, 1, Mode::default(), Default::default())?;
+/// assert!(system::attached_processes(memory.id())?.is_empty());
+/// let attachment = memory.attach(Default::default())?;
+/// assert_eq!(system::attached_processes(memory.id())?, [std::process::id().cast_signed()]);
+/// memory.remove()?;
+/// # Ok::<(), sysv_ipc_rs::Error>(())
+/// ```
+///
+/// # References
+/// - [proc_pid_maps(5)](https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html)
+pub fn attached_processes(id: i32) -> Result<Vec<i32>> {
+    let attached = proc::processes()?.into_iter().filter(|process| process.has_attached(id));
+    Ok(attached.map(|process| process.pid).collect())
 }
