@@ -13,6 +13,7 @@ mod msg;
 mod readiness;
 mod record;
 mod sem;
+mod system;
 mod wait;
 
 /// The compiled part of `sysv_ipc_rs`; import its names from `sysv_ipc_rs`.
@@ -33,6 +34,11 @@ mod _core {
     use super::sem::{
         Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, reopen_semaphore,
         reopen_semaphore_set,
+    };
+    #[pymodule_export]
+    use super::system::{
+        Limits, Suspect, Usage, Waiters, ipc_namespace, limit_source, limits, message_queues,
+        semaphore_sets, suspects, usage, waiters, waiting_processes,
     };
     #[pymodule_export]
     use super::wait::{set_wakeup_signal, wakeup_signal};

@@ -269,21 +269,25 @@ pub fn shared_memory_segments() -> Result<impl Iterator<Item = SharedMemoryStat>
 /// once for each attachment.
 ///
 /// # Errors
-/// The errno of reading `/proc`.
+/// [`ErrorKind::Removed`](crate::ErrorKind::Removed); the errno of reading `/proc`.
 ///
 /// ```
 /// use sysv_ipc_rs::{ipc::{Key, Mode}, shm::SharedMemory, system};
 /// let memory = SharedMemory::create(Key::PRIVATE, 1, Mode::default(), Default::default())?;
-/// assert!(system::attached_processes(memory.id())?.is_empty());
+/// assert!(system::attached_processes(&memory)?.is_empty());
 /// let attachment = memory.attach(Default::default())?;
-/// assert_eq!(system::attached_processes(memory.id())?, [std::process::id().cast_signed()]);
+/// assert_eq!(system::attached_processes(&memory)?, [std::process::id().cast_signed()]);
 /// memory.remove()?;
 /// # Ok::<(), sysv_ipc_rs::Error>(())
 /// ```
 ///
 /// # References
 /// - [proc_pid_maps(5)](https://man7.org/linux/man-pages/man5/proc_pid_maps.5.html)
-pub fn attached_processes(id: i32) -> Result<Vec<i32>> {
+pub fn attached_processes(segment: &SharedMemory) -> Result<Vec<i32>> {
+    if segment.stat()?.attached == 0 {
+        return Ok(Vec::new());
+    }
+    let id = segment.id();
     let attached = proc::processes()?.into_iter().filter(|process| process.has_attached(id));
     Ok(attached.map(|process| process.pid).collect())
 }

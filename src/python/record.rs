@@ -1,5 +1,7 @@
 //! Frozen values with named fields: stats, limits, and the structs of `raw`.
 
+use pyo3::Borrowed;
+use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -11,7 +13,7 @@ macro_rules! record {
         $module:literal $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
     ) => {
         $(#[$doc])*
-        #[pyclass(frozen, eq, hash, get_all, module = $module)]
+        #[pyclass(frozen, eq, hash, get_all, from_py_object, module = $module)]
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub(crate) struct $name { $($(#[$field_doc])* pub(crate) $field: $type,)* }
 
@@ -69,6 +71,29 @@ macro_rules! record {
 }
 
 pub(super) use record;
+
+/// A field of several values, which is a `tuple` in Python.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Several<T>(pub(crate) Vec<T>);
+
+impl<'py, T: Clone + IntoPyObject<'py>> IntoPyObject<'py> for &Several<T> {
+    type Target = PyTuple;
+    type Output = Bound<'py, PyTuple>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        PyTuple::new(py, self.0.iter().cloned())
+    }
+}
+
+impl<'py, T: FromPyObjectOwned<'py, Error: Into<PyErr>>> FromPyObject<'_, 'py> for Several<T> {
+    type Error = PyErr;
+
+    fn extract(values: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let values = values.try_iter()?.map(|value| value?.extract().map_err(Into::into));
+        values.collect::<PyResult<_>>().map(Self)
+    }
+}
 
 pub(super) fn as_dict(value: &Bound<'_, PyAny>, fields: &[&str]) -> PyResult<Py<PyAny>> {
     let dict = PyDict::new(value.py());
