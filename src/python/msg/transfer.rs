@@ -93,15 +93,13 @@ fn pair<'py>(
         let (mtype, data) = message.get().parts();
         return Ok((MessageType(mtype), data.bind(item.py()).clone().into_any()));
     }
-    let pair = match (item.cast::<PyTuple>(), item.cast::<PyList>()) {
-        (Ok(tuple), _) => tuple.clone(),
-        (_, Ok(list)) => list.to_tuple(),
-        _ => return Ok((mtype, item)),
+    let (mtype, data) = match (item.cast::<PyTuple>(), item.cast::<PyList>()) {
+        (Ok(pair), _) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
+        (_, Ok(pair)) if pair.len() == 2 => (pair.get_item(0)?, pair.get_item(1)?),
+        (Err(_), Err(_)) => return Ok((mtype, item)),
+        _ => return Err(PyTypeError::new_err("a message is a buffer or a pair (type, buffer)")),
     };
-    if pair.len() != 2 {
-        return Err(PyTypeError::new_err("a message is a buffer or a pair (type, buffer)"));
-    }
-    pair.extract()
+    Ok((mtype.extract()?, data))
 }
 
 /// All of `items`; MemoryError, never an abort, where they are too many.
