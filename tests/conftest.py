@@ -81,3 +81,12 @@ def semaphore_set() -> Iterator[ipc.SemaphoreSet]:
     yield made
     with suppress(ipc.RemovedError):
         made.remove()
+
+
+@pytest.fixture
+def queue() -> Iterator[ipc.MessageQueue]:
+    """A private message queue."""
+    made = ipc.MessageQueue.create()
+    yield made
+    with suppress(ipc.RemovedError):
+        made.remove()

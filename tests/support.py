@@ -66,6 +66,12 @@ def may_become(uid: int) -> bool:
     return os.geteuid() == 0 and any(first <= uid < first + count for first, count in ranges)
 
 
+def has_capability(number: int) -> bool:
+    """Whether this process has it, by the number of capability.h."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("CapEff:")[1].split()[0], 16) >> number & 1 == 1
+
+
 def become(uid: int) -> None:
     """Be another user, with no rights of root left."""
     os.setgroups([])
@@ -219,6 +225,19 @@ def python_prints(code: str, *arguments: object) -> str:
     ended = run_python(code, *arguments)
     assert (ended.returncode, ended.stderr) == (0, "")
     return ended.stdout
+
+
+SYSTEM_CALLS = {
+    "x86_64": {"semop": 65, "msgsnd": 69, "msgrcv": 70, "semtimedop": 220},
+    "aarch64": {"msgrcv": 188, "msgsnd": 189, "semtimedop": 192, "semop": 193},
+}
+
+
+def sleeps_in(call: str, pid: int, thread: int | None = None) -> bool:
+    """Whether a process's main thread, or another of its threads, waits in this system call."""
+    number = SYSTEM_CALLS[os.uname().machine][call]
+    text = Path(f"/proc/{pid}/task/{thread or pid}/syscall").read_text()
+    return text.split()[0] == str(number)
 
 
 @contextmanager

@@ -124,6 +124,9 @@ impl MessageQueue {
         let error = |errno| Error::new("msgsnd", errno, Self::subject(self.id));
         // What can't be asked, the kernel tells when it is tried.
         match (sys::msgctl_info(libc::IPC_INFO), Self::stat_raw(self.id)) {
+            (_, Err(errno @ (Errno::EINVAL | Errno::EIDRM))) => {
+                Err(Self::error("msgsnd", errno, self.id))
+            }
             (Ok((_, info)), _) if i64::from(info.msgmax) < len.cast_signed() => {
                 Err(over_msgmax(error(Errno::EINVAL), len))
             }
