@@ -2,11 +2,16 @@
 # compiler. What it makes goes into build/, dist/ and target/.
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
 SHELL := /bin/bash
 
-PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	&& echo $$python && break; done)
+# What runs may still be a shim for nothing, too old, or without the stable ABI (free-threaded).
+SUITABLE := import sys, sysconfig; sys.exit(sys.version_info < (3, 11) \
+	or sys.implementation.name != "cpython" or bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
+PYTHON := $(or $(PYTHON),$(shell for python in python3 python3.{14..11}; do \
+	$$python -c '$(SUITABLE)' 2>/dev/null && command -v $$python && break; done))
+export PYO3_PYTHON := $(PYTHON)
 
 # An IPC namespace of our own, where that is allowed: no other program's objects are seen there,
 # ours are gone with it, and its limits may be lowered.
@@ -14,13 +19,13 @@ UNSHARE := $(shell unshare --ipc true 2>/dev/null && echo unshare --ipc \
 	|| { unshare --user --map-root-user --ipc true 2>/dev/null \
 	&& echo unshare --user --map-root-user --ipc; })
 
-SOURCES := $(shell find src python benches -name '*.rs' -o -name '*.py' -o -name '*.pyi') \
-	Cargo.toml Cargo.lock pyproject.toml README.md
+SOURCES := $(shell find src python -type f -not -name '*.so' -not -name '*.pyc') \
+	Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
 TEST := build/test/bin/python
-PYTHON_FILES := python tests examples benches
+PYTHON_FILES := python tests examples $(if $(wildcard benches/*.py),benches)
 
-.PHONY: help demo test lint lint-rust lint-python test-rust test-python wheel-check soak bench \
-	free-threaded clean
+.PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
+	soak bench free-threaded clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -28,33 +33,38 @@ help: ## this list
 demo: build/demo.stamp ## set up, and run the main job
 	build/demo/bin/python examples/demo.py
 
-test: lint test-rust test-python ## set up, and check everything
+test: lint-format lint-rust test-rust lint-python wheel-check test-python ## set up, and check everything
 
-lint: lint-rust lint-python
+lint: lint-format lint-rust lint-python ## only what needs no run
+
+lint-format: build/checkers.stamp
+	cargo fmt --check
+	$(TEST) -m ruff check --quiet $(PYTHON_FILES)
+	$(TEST) -m ruff format --quiet --check $(PYTHON_FILES)
 
 lint-rust:
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --all-targets --features python -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
-	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet --document-private-items \
+	cargo clippy --quiet --locked --all-targets -- -D warnings
+	cargo clippy --quiet --locked --all-targets --features python -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --no-deps
+	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --no-deps --document-private-items \
 		--features python
-
-lint-python: build/test.stamp
-	$(TEST) -m ruff check $(PYTHON_FILES)
-	$(TEST) -m ruff format --check $(PYTHON_FILES)
-	$(TEST) -m mypy $(PYTHON_FILES)
-	cd build && ../$(TEST) -m mypy.stubtest sysv_ipc_rs
 
 test-rust:
 	$(UNSHARE) cargo test --locked
 
-test-python: build/test.stamp wheel-check
-	@[ -n "$(UNSHARE)" ] || echo "notice: no IPC namespace of our own is allowed here"
-	$(UNSHARE) $(TEST) -m pytest
+lint-python: build/test.stamp
+	$(TEST) -m mypy $(PYTHON_FILES)
+	cd build && ../$(TEST) -m mypy.stubtest sysv_ipc_rs
 
-wheel-check: build/wheel.stamp ## the wheel installs and imports on every CPython >= 3.11 found
+wheel-check: build/wheel.stamp ## the wheel installs and works on every CPython >= 3.11 found
 	tools/wheel_check.sh
+
+# The last line that this prints is pytest's own.
+test-python: build/test.stamp
+	@[ -n "$(UNSHARE)" ] || echo "notice: no IPC namespace of our own is allowed here"
+	@cd build && ../$(TEST) -c 'import sys, sysv_ipc_rs; \
+		assert sysv_ipc_rs.__file__.startswith(sys.prefix), "not the wheel is tested"'
+	$(UNSHARE) $(TEST) -m pytest
 
 soak: build/test.stamp ## the laws that need long runs
 	$(UNSHARE) $(TEST) tests/soak/run.py
@@ -69,10 +79,12 @@ clean: ## away with all that was made
 	rm -rf build dist target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # A virtual environment each for building, testing, timing and the demo: what is tested is the
-# wheel, as a user gets it.
+# wheel, as a user gets it. Some distributions leave out ensurepip, then our own pip helps.
 
 build/%/bin/python:
-	$(PYTHON) -m venv build/$*
+	@[ -n "$(PYTHON)" ] || { echo "no CPython >= 3.11 found; say which: make PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv build/$* >/dev/null || { $(PYTHON) -m venv --clear --without-pip build/$* \
+		&& $(PYTHON) -m pip --python $@ install --quiet pip; }
 	$@ -m pip install --quiet --upgrade pip
 
 build/wheel.stamp: build/tools/bin/python $(SOURCES)
@@ -85,9 +97,13 @@ build/demo.stamp: build/demo/bin/python build/wheel.stamp
 	$< -m pip install --quiet --force-reinstall dist/*.whl
 	touch $@
 
-build/test.stamp: build/test/bin/python build/wheel.stamp
+build/checkers.stamp: build/test/bin/python pyproject.toml
 	$< -m pip install --quiet --group test
-	$< -m pip install --quiet --force-reinstall --no-deps dist/*.whl
+	touch $@
+
+build/test.stamp: build/checkers.stamp build/wheel.stamp
+	$(TEST) -m pip install --quiet --force-reinstall --no-deps dist/*.whl
+	$(TEST) -m pip install --quiet "$$(echo dist/*.whl)[cli]"
 	touch $@
 
 build/bench.stamp: build/bench/bin/python build/wheel.stamp

@@ -19,32 +19,44 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
 
 from sysv_ipc_rs import (
     Attachment,
     MessageQueue,
     RemovedError,
     Semaphore,
+    SemaphoreSet,
     SharedMemory,
     WaitTimeoutError,
 )
 
 WORKERS = 8
+DOOMED = {2: "locked", 5: "working"}  # the workers that are killed, and when
+
+# Types of messages. Jobs are taken by -LATER: the lowest type first.
 URGENT, NORMAL, LATER = 1, 2, 3
-DONE, READY_TO_DIE = 10, 20
-QUIT = 0xFFFFFFFF
+REPORT = 10
+PRIORITIES = {URGENT: "urgent", NORMAL: "normal", LATER: "later"}
+
+WINDOW = 300  # so many jobs are out at most: the queue always has room for what workers report
+PATIENCE = 1.0  # seconds without news, then everyone looks who is still alive
 
 JOB = struct.Struct("<I")  # its number
-REPORT = struct.Struct("<Ii")  # a job's number, and who did it
-ENTRY = struct.Struct("<iIQ")  # in the table: who has claimed it, whether it is done, the result
-ROUNDS = 300
+NEWS = struct.Struct("<Ii?")  # a job's number, who reports, and whether it is done
+RESULT = struct.Struct("<Q")
+STATE = struct.Struct("<ii")  # who has claimed a job, and whether it is done
+ENTRY = RESULT.size + STATE.size
+QUIT = 0xFFFFFFFF
 
 
 def solve(number: int) -> int:
     """A job: some honest work whose result only depends on its number."""
     digest = number.to_bytes(8, "little")
-    for _ in range(ROUNDS):
+    for _ in range(500):
         digest = hashlib.sha256(digest).digest()
     return int.from_bytes(digest[:8], "little")
 
@@ -55,44 +67,65 @@ class Table:
     def __init__(self, memory: Attachment) -> None:
         self.memory = memory
 
-    def entry(self, number: int) -> tuple[int, bool, int]:
-        claimed_by, done, result = ENTRY.unpack(self.memory.read(ENTRY.size, number * ENTRY.size))
-        return claimed_by, bool(done), result
+    def claim(self, number: int, pid: int) -> None:
+        self.memory.write(STATE.pack(pid, False), number * ENTRY + RESULT.size)
 
-    def write(self, number: int, claimed_by: int, done: bool, result: int = 0) -> None:
-        self.memory.write(ENTRY.pack(claimed_by, done, result), number * ENTRY.size)
+    def finish(self, number: int, pid: int, result: int) -> None:
+        # The result first: who is killed in between has not done it.
+        self.memory.write(RESULT.pack(result), number * ENTRY)
+        self.memory.write(STATE.pack(pid, True), number * ENTRY + RESULT.size)
+
+    def state(self, number: int) -> tuple[int, bool]:
+        claimed_by, done = STATE.unpack(self.memory.read(STATE.size, number * ENTRY + RESULT.size))
+        return claimed_by, bool(done)
+
+    def result(self, number: int) -> int:
+        (result,) = RESULT.unpack(self.memory.read(RESULT.size, number * ENTRY))
+        return int(result)
 
 
 # The worker
 
 
-def work(queue: MessageQueue, lock: Semaphore, memory: SharedMemory, die: str) -> None:
-    """Does jobs until it is told to quit. A worker that is to `die` says when, and waits for it."""
-    me = os.getpid()
-    with memory.attach() as attachment:
-        table = Table(attachment)
-        while True:
-            (number,) = JOB.unpack(queue.receive(-LATER).data)
+class Worker:
+    """Does jobs until it is told to quit, or the parent is gone."""
+
+    def __init__(self, queue: MessageQueue, semaphores: SemaphoreSet, die: str) -> None:
+        self.queue = queue
+        self.lock, self.gate = semaphores
+        self.die = die
+        self.pid, self.parent = os.getpid(), os.getppid()
+
+    def run(self, table: Table) -> None:
+        self.gate.acquire()
+        self.gate.wait_zero()
+        while os.getppid() == self.parent:
+            try:
+                (number,) = JOB.unpack(self.queue.receive(-LATER, timeout=PATIENCE).data)
+            except WaitTimeoutError:
+                continue
             if number == QUIT:
                 return
-            with lock:
-                if table.entry(number)[1]:
-                    continue
-                table.write(number, me, done=False)
-                if die == "locked":
-                    stop_here(queue, number)
-            if die == "working":
-                stop_here(queue, number)
-            result = solve(number)
-            with lock:
-                table.write(number, me, done=True, result=result)
-            queue.send(REPORT.pack(number, me), DONE)
+            self.do(number, table)
 
+    def do(self, number: int, table: Table) -> None:
+        with self.lock:
+            if table.state(number)[1]:
+                return
+            table.claim(number, self.pid)
+            if self.die == "locked":
+                self.wait_for_death(number)
+        if self.die == "working":
+            self.wait_for_death(number)
+        result = solve(number)
+        with self.lock:
+            table.finish(number, self.pid, result)
+        self.queue.send(NEWS.pack(number, self.pid, True), REPORT)
 
-def stop_here(queue: MessageQueue, number: int) -> None:
-    queue.send(REPORT.pack(number, os.getpid()), READY_TO_DIE)
-    while True:
-        signal.pause()
+    def wait_for_death(self, number: int) -> None:
+        self.queue.send(NEWS.pack(number, self.pid, False), REPORT)
+        while os.getppid() == self.parent:
+            time.sleep(PATIENCE)
 
 
 # The parent
@@ -101,76 +134,97 @@ def stop_here(queue: MessageQueue, number: int) -> None:
 class Boss:
     """Hands out jobs, counts results, and hands out again what a dead worker has left."""
 
-    def __init__(self, jobs: int, queue: MessageQueue, lock: Semaphore, memory: SharedMemory) -> None:
-        self.jobs = jobs
+    def __init__(self, jobs: int, queue: MessageQueue, lock: Semaphore, table: Table) -> None:
         self.queue = queue
         self.lock = lock
-        self.memory = memory
+        self.table = table
+        self.jobs = [(number, (URGENT, NORMAL, LATER)[number % 3]) for number in range(jobs)]
+        self.waiting = deque(self.jobs)
+        self.sent: dict[int, float] = {}
+        self.took: dict[int, list[float]] = {priority: [] for priority in PRIORITIES}
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
-        self.finished: set[int] = set()
-        self.killed = 0
+        self.deaths: list[str] = []
         self.handed_out_again = 0
+        self.messages = 0
 
-    def start_workers(self) -> None:
-        ids = [str(handle.id) for handle in (self.queue, self.lock, self.memory)]
+    @property
+    def finished(self) -> int:
+        return sum(map(len, self.took.values()))
+
+    def start_workers(self, ids: list[str]) -> None:
         for number in range(WORKERS):
-            die = {2: "locked", 5: "working"}.get(number, "")
-            command = [sys.executable, __file__, "--worker", *ids, f"--die={die}"]
+            die = DOOMED.get(number, "")
+            command = [sys.executable, __file__, f"--die={die}", "--worker", *ids]
             worker = subprocess.Popen(command)
             self.workers[worker.pid] = worker
-            fate = f" (will be killed while {die})" if die else ""
-            say(f"worker {number} has pid {worker.pid}{fate}")
+            say(f"worker {number} has pid {worker.pid}{die and f', to be killed while {die}'}")
 
-    def run(self, table: Table) -> None:
-        waiting = iter([(n, (URGENT, NORMAL, LATER)[n % 3]) for n in range(self.jobs)])
-        job = next(waiting, None)
-        while len(self.finished) < self.jobs:
-            while job is not None and self.queue.try_send(JOB.pack(job[0]), job[1]):
-                job = next(waiting, None)
-            # A queue full of jobs has no room for reports: those that are there go first.
-            self.listen(table, 0.002 if job is not None else 1.0)
+    def run(self) -> None:
+        while self.finished < len(self.jobs):
+            while self.waiting and len(self.sent) < WINDOW:
+                number, priority = self.waiting.popleft()
+                self.sent[number] = time.monotonic()
+                self.send(number, priority)
+            self.listen()
+            progress(self.finished, len(self.jobs))
 
-    def listen(self, table: Table, timeout: float) -> None:
+    def send(self, number: int, priority: int) -> None:
+        self.queue.send(JOB.pack(number), priority)
+        self.messages += 1
+
+    def listen(self) -> None:
         try:
-            reports = self.queue.receive_many(1000, DONE, timeout=timeout)
+            reports = self.queue.receive_many(WINDOW, REPORT, timeout=PATIENCE)
         except WaitTimeoutError:
-            reports = []
+            self.look_after_workers()
+            return
+        self.messages += len(reports)
         for report in reports:
-            self.finished.add(REPORT.unpack(report.data)[0])
-        while (doomed := self.queue.try_receive(READY_TO_DIE)) is not None:
-            number, pid = REPORT.unpack(doomed.data)
-            self.kill(table, number, pid)
-        if not reports and timeout >= 1:
-            self.hand_out_again(table, set(self.workers))
-        progress(len(self.finished), self.jobs)
+            number, pid, done = NEWS.unpack(report.data)
+            if not done:
+                self.kill(number, pid)
+            elif number in self.sent:  # a job that was handed out twice may be done twice
+                seconds = time.monotonic() - self.sent.pop(number)
+                self.took[self.jobs[number][1]].append(seconds)
 
-    def kill(self, table: Table, number: int, pid: int) -> None:
-        holds = self.lock.value == 0
-        os.kill(pid, signal.SIGKILL)
-        self.workers.pop(pid).wait()
-        self.killed += 1
-        what = "held the lock" if holds else "was at work"
-        say(f"killed worker {pid} at job {number}; it {what}")
+    def kill(self, number: int, pid: int) -> None:
+        doing = "holding the lock" if self.lock.value == 0 else "at work"
+        worker = self.workers.pop(pid)
+        worker.kill()
+        worker.wait()
         started = time.monotonic()
         with self.lock.hold(timeout=10):
-            took = (time.monotonic() - started) * 1000
-        say(f"the kernel has given the lock back ({took:.1f} ms)")
-        self.hand_out_again(table, set(self.workers))
+            milliseconds = (time.monotonic() - started) * 1000
+        say(f"worker {pid} is killed while {doing} on job {number}")
+        say(f"  {milliseconds:.1f} ms after its end the parent had the lock")
+        self.deaths.append(doing)
+        self.hand_out_again({pid})
 
-    def hand_out_again(self, table: Table, living: set[int]) -> None:
-        """What nobody who lives is at work on, and nobody has done. Twice does no harm."""
+    def look_after_workers(self) -> None:
+        """No news for a while: has somebody else killed workers, perhaps before they claimed?"""
+        dead = {pid for pid, worker in self.workers.items() if worker.poll() is not None}
+        for pid in dead:
+            del self.workers[pid]
+            say(f"worker {pid} has died")
+            self.deaths.append("by another's hand")
+        if not self.workers:
+            sys.exit("no worker is left")
+        if dead:
+            self.hand_out_again(dead | {0})
+
+    def hand_out_again(self, dead: set[int]) -> None:
+        """What is with them (0: with nobody) and not done. To do a job twice does no harm."""
         with self.lock:
-            entries = [table.entry(number) for number in range(self.jobs)]
-        for number, (claimed_by, done, _) in enumerate(entries):
-            if claimed_by and not done and claimed_by not in living:
-                while not self.queue.try_send(JOB.pack(number), URGENT):
-                    self.listen(table, 0.002)
-                say(f"job {number} of dead worker {claimed_by} is handed out again")
+            states = {number: self.table.state(number) for number in self.sent}
+        for number, (claimed_by, done) in states.items():
+            if claimed_by in dead and not done:
+                say(f"  job {number} is handed out again")
+                self.send(number, URGENT)
                 self.handed_out_again += 1
 
     def dismiss_workers(self) -> None:
         for _ in self.workers:
-            self.queue.send(JOB.pack(QUIT), LATER, timeout=10)
+            self.send(QUIT, LATER)
         for worker in self.workers.values():
             worker.wait(timeout=10)
 
@@ -179,89 +233,124 @@ class Boss:
             worker.kill()
             worker.wait()
 
-
-def check(table: Table, jobs: int) -> int:
-    """How many results are missing or wrong."""
-    wrong = 0
-    for number in range(jobs):
-        _, done, result = table.entry(number)
-        wrong += not done or result != solve(number)
-    return wrong
-
-
-def count_leftovers(*handles: MessageQueue | Semaphore | SharedMemory) -> int:
-    left = 0
-    for handle in handles:
-        with suppress(RemovedError):
-            type(handle).from_id(handle.id)
-            say(f"left behind: {handle}")
-            left += 1
-    return left
+    def wrong_results(self) -> int:
+        """How many results are missing or wrong: each job is done again here."""
+        wrong = 0
+        with self.lock:
+            for number, _ in self.jobs:
+                good = self.table.state(number)[1] and self.table.result(number) == solve(number)
+                wrong += not good
+        return wrong
 
 
-def say(text: str) -> None:
+def lead(jobs: int) -> int:
+    """Makes the objects, has the work done, checks it, and removes the objects."""
+    status = 0
+    with ExitStack() as stack:
+        queue = MessageQueue.create()
+        stack.callback(queue.remove)
+        semaphores = SemaphoreSet.create(size=2, values=(1, WORKERS))
+        stack.callback(semaphores.remove)
+        memory = SharedMemory.create(size=jobs * ENTRY)
+        stack.callback(memory.remove)
+        objects = (queue, semaphores, memory)
+        say(*objects, sep="\n")
+
+        lock, gate = semaphores
+        boss = Boss(jobs, queue, lock, Table(stack.enter_context(memory.attach())))
+        stack.callback(boss.kill_workers)
+        boss.start_workers([str(handle.id) for handle in objects])
+        try:
+            with interruptible():
+                gate.wait_zero(timeout=60)
+                started = time.monotonic()
+                boss.run()
+                tell(boss, time.monotonic() - started)
+                boss.dismiss_workers()
+                wrong = boss.wrong_results()
+            say(f"checked {jobs} results: {wrong} wrong or missing")
+            status = int(wrong > 0 or len(boss.deaths) < len(DOOMED))
+        except KeyboardInterrupt as interrupt:
+            (number,) = interrupt.args
+            say(f"interrupted by {signal.Signals(number).name}")
+            status = 128 + number
+    left = sum(map(still_there, objects))
+    say(f"{left} objects left behind")
+    return 1 if left else status
+
+
+def tell(boss: Boss, seconds: float) -> None:
+    jobs = len(boss.jobs)
+    rates = (jobs, "jobs"), (boss.messages, "messages"), (2 * jobs, "locks")
+    said = ", ".join(f"{count / seconds:.0f} {what}/s" for count, what in rates)
+    say(f"{jobs} jobs in {seconds:.2f} s: {said}")
+    for priority, name in PRIORITIES.items():
+        took = boss.took[priority]
+        say(f"  {name:7}{1000 * sum(took) / len(took):7.1f} ms from sending to report, on average")
+    deaths = f"{len(boss.deaths)} workers killed ({', '.join(boss.deaths)})"
+    say(f"{deaths}, {boss.handed_out_again} jobs handed out again")
+
+
+def still_there(handle: MessageQueue | SemaphoreSet | SharedMemory) -> bool:
+    try:
+        type(handle).from_id(handle.id)
+    except RemovedError:
+        return False
+    say(f"left behind: {handle}")
+    return True
+
+
+# Signals that end the program wait while it makes or removes objects
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+
+def interrupt(number: int, _: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
+
+
+# What is shown
+
+
+def say(*things: object, sep: str = " ", end: str = "\n") -> None:
     clear = "\r\x1b[K" if sys.stdout.isatty() else ""
-    print(f"{clear}{text}", flush=True)
+    print(clear + sep.join(map(str, things)), end=end, flush=True)
 
 
 def progress(done: int, jobs: int) -> None:
     if sys.stdout.isatty():
         bar = "#" * (done * 40 // jobs)
-        print(f"\r\x1b[K[{bar:<40}] {done} of {jobs} jobs", end="", flush=True)
-
-
-def lead(jobs: int) -> int:
-    with ExitStack() as stack:
-        queue = MessageQueue.create()
-        stack.callback(queue.remove)
-        lock = Semaphore.create()
-        stack.callback(lock.remove)
-        memory = SharedMemory.create(size=jobs * ENTRY.size)
-        stack.callback(memory.remove)
-        say(f"made {queue}, {lock}, {memory}")
-
-        boss = Boss(jobs, queue, lock, memory)
-        stack.callback(boss.kill_workers)
-        # Cleaning up is not to be interrupted.
-        stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)
-        table = Table(stack.enter_context(memory.attach()))
-        boss.start_workers()
-        started = time.monotonic()
-        boss.run(table)
-        seconds = time.monotonic() - started
-        boss.dismiss_workers()
-        messages = 2 * jobs + boss.handed_out_again + boss.killed
-        say(f"{jobs} jobs in {seconds:.2f} s: {jobs / seconds:.0f} jobs/s, "
-            f"{messages / seconds:.0f} messages/s")
-        say(f"{boss.killed} workers killed, {boss.handed_out_again} jobs handed out again")
-        wrong = check(table, jobs)
-        say(f"checked {jobs} results: {wrong} wrong or missing")
-        failed = wrong or boss.killed != 2
-    left = count_leftovers(queue, lock, memory)
-    say(f"{left} objects left behind")
-    return 1 if failed or left else 0
+        say(f"[{bar:<40}] {done} of {jobs} jobs", end="")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="jobs, workers, and two of them killed")
-    parser.add_argument("--jobs", type=int, default=3000)
+    parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--worker", nargs=3, type=int, metavar="ID", help=argparse.SUPPRESS)
     parser.add_argument("--die", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    try:
-        if not options.worker:
-            return lead(options.jobs)
-        queue, lock, memory = options.worker
-        handles = (MessageQueue.from_id(queue), Semaphore.from_id(lock), SharedMemory.from_id(memory))
-        work(*handles, options.die)
-    except RemovedError:
-        # The parent has cleaned up.
-        return 1
-    except KeyboardInterrupt:
-        if not options.worker:
-            say("interrupted; everything is removed")
-        return 130
-    return 0
+    if options.worker:
+        # It has the parent's signal mask: the parent alone decides when it ends.
+        queue, semaphores, memory = options.worker
+        with SharedMemory.from_id(memory).attach() as attachment:
+            handles = MessageQueue.from_id(queue), SemaphoreSet.from_id(semaphores)
+            Worker(*handles, options.die).run(Table(attachment))
+        return 0
+    if options.jobs < 1000:
+        parser.error("fewer than 1000 jobs might be done before all workers had one")
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    for number in ENDING:
+        signal.signal(number, interrupt)
+    return lead(options.jobs)
 
 
 if __name__ == "__main__":
