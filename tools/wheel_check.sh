@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# Installs the built wheel on every CPython >= 3.11 that is found, and uses it there.
+# Installs the built wheel on every CPython >= 3.11 that is found, alone, and uses it there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+suitable='import os, sys, sysconfig
+fits = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+if fits and sys.version_info >= (3, 11):
+    print(sys.version.split()[0], os.path.realpath(sys.executable))'
 
 use='import sys, sysv_ipc_rs as ipc
 queue = ipc.MessageQueue.create()
@@ -10,15 +15,20 @@ assert queue.receive(timeout=1).data == b"hello"
 queue.remove()
 print("the wheel works on CPython", sys.version.split()[0])'
 
-# What `command -v` finds may be a shim for a version that is not there.
-for python in python3.{11..19} "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3; do
-    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
-    "$python" -c 'import sys, sysconfig
-sys.exit(sys.version_info < (3, 11) or bool(sysconfig.get_config_var("Py_GIL_DISABLED")))' || continue
-    [ -z "${seen[${version/./}]:-}" ] || continue
-    seen[${version/./}]=yes
+# What is on the path may be a shim for a version that is not there; it then says nothing here.
+found=$(for python in $(type -aP python3 python3.{11..19}) \
+    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3; do
+    "$python" -I -c "$suitable" 2>/dev/null || true
+done | sort --unique --version-sort)
+
+while read -r version python; do
     venv=build/wheel-check-$version
-    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" 2>/dev/null || continue
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall dist/*.whl
+    "$python" -m venv --clear --without-pip "$venv"
+    build/tools/bin/python -m pip --python "$venv/bin/python" \
+        install --quiet --no-index --no-deps dist/*.whl
     (cd build && "../$venv/bin/python" -c "$use")
+done <<<"$found"
+
+for version in 3.{11..14}; do
+    grep -q "^$version\." <<<"$found" || echo "no CPython $version was found to try the wheel on"
 done
