@@ -227,19 +227,6 @@ def python_prints(code: str, *arguments: object) -> str:
     return ended.stdout
 
 
-SYSTEM_CALLS = {
-    "x86_64": {"semop": 65, "msgsnd": 69, "msgrcv": 70, "semtimedop": 220},
-    "aarch64": {"msgrcv": 188, "msgsnd": 189, "semtimedop": 192, "semop": 193},
-}
-
-
-def sleeps_in(call: str, pid: int, thread: int | None = None) -> bool:
-    """Whether a process's main thread, or another of its threads, waits in this system call."""
-    number = SYSTEM_CALLS[os.uname().machine][call]
-    text = Path(f"/proc/{pid}/task/{thread or pid}/syscall").read_text()
-    return text.split()[0] == str(number)
-
-
 @contextmanager
 def handler(number: int, function: Callable[..., object]) -> Iterator[None]:
     """Have a Python signal handler for a while."""

@@ -67,7 +67,7 @@ def test_a_large_message_reaches_one_who_waits_already() -> None:
         data = noise(3 * MIB)
         for timeout in (None, 30):
             with support.Child(partial(queue.receive, timeout=timeout)) as child:
-                support.wait_for(lambda: support.sleeps_in("msgrcv", child.pid))
+                support.wait_blocked(child.pid)
                 queue.send(data, 2)
                 assert child.result() == Message(2, data)
 
@@ -203,7 +203,7 @@ def test_max_size_is_an_int(queue: MessageQueue, bad: Any) -> None:
 
 def test_a_waiting_receiver_with_too_little_room_leaves_the_message(queue: MessageQueue) -> None:
     with support.Child(lambda: queue.receive(max_size=2)) as child:
-        support.wait_for(lambda: support.sleeps_in("msgrcv", child.pid))
+        support.wait_blocked(child.pid)
         queue.send(b"abc")
         with pytest.raises(ipc.MessageTooBigError):
             child.result()

@@ -5,7 +5,6 @@
 use std::ptr;
 
 use nix::errno::Errno;
-use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -18,12 +17,55 @@ use crate::sys;
 /// Copies of more bytes than this are made detached from the interpreter.
 pub(super) const LONG_COPY: usize = 64 * 1024;
 
+/// What an object exports by the buffer protocol, held as long as this lives.
+struct View(Box<ffi::Py_buffer>);
+
+impl View {
+    /// Refuses `str` and whatever has no contiguous buffer.
+    ///
+    /// PyO3's own refuses what has no shape or strides, such as the arrays of `ctypes`.
+    #[cold]
+    fn contiguous(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = value.py();
+        if value.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err("a bytes-like object is required, not 'str'"));
+        }
+        let mut view = Box::new(ffi::Py_buffer::new());
+        // SAFETY: an object, and a buffer structure to be filled.
+        if unsafe { ffi::PyObject_GetBuffer(value.as_ptr(), &raw mut *view, ffi::PyBUF_FULL_RO) }
+            < 0
+        {
+            return Err(PyErr::fetch(py));
+        }
+        let view = Self(view);
+        // SAFETY: filled by PyObject_GetBuffer.
+        if unsafe { ffi::PyBuffer_IsContiguous(&raw const *view.0, ANY_ORDER) } == 0 {
+            return Err(PyBufferError::new_err("the buffer is not contiguous"));
+        }
+        Ok(view)
+    }
+
+    fn len(&self) -> usize {
+        self.0.len.unsigned_abs()
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: filled by PyObject_GetBuffer, and released once.
+        Python::attach(|_| unsafe { ffi::PyBuffer_Release(&raw mut *self.0) });
+    }
+}
+
+/// C's or Fortran's.
+const ANY_ORDER: std::ffi::c_char = b'A'.cast_signed();
+
 /// The bytes of an argument, held as long as this lives.
 pub(super) enum Bytes<'a, 'py> {
     /// `bytes`, which never change.
     Frozen(&'a Bound<'py, PyBytes>),
     /// Any other contiguous buffer. Others may write to it meanwhile.
-    Buffer(PyUntypedBuffer),
+    Buffer(View),
 }
 
 impl<'a, 'py> Bytes<'a, 'py> {
@@ -32,7 +74,7 @@ impl<'a, 'py> Bytes<'a, 'py> {
     pub(super) fn new(value: &'a Bound<'py, PyAny>) -> PyResult<Self> {
         match value.cast_exact::<PyBytes>() {
             Ok(bytes) => Ok(Self::Frozen(bytes)),
-            Err(_) => contiguous(value).map(Self::Buffer),
+            Err(_) => View::contiguous(value).map(Self::Buffer),
         }
     }
 
@@ -40,7 +82,7 @@ impl<'a, 'py> Bytes<'a, 'py> {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Frozen(bytes) => bytes.as_bytes().len(),
-            Self::Buffer(buffer) => buffer.len_bytes(),
+            Self::Buffer(view) => view.len(),
         }
     }
 
@@ -48,7 +90,7 @@ impl<'a, 'py> Bytes<'a, 'py> {
     fn as_ptr(&self) -> *const u8 {
         match self {
             Self::Frozen(bytes) => bytes.as_bytes().as_ptr(),
-            Self::Buffer(buffer) => buffer.buf_ptr().cast_const().cast(),
+            Self::Buffer(view) => view.0.buf.cast_const().cast(),
         }
     }
 
@@ -86,40 +128,28 @@ impl<'a, 'py> Bytes<'a, 'py> {
     }
 }
 
-#[cold]
-fn contiguous(value: &Bound<'_, PyAny>) -> PyResult<PyUntypedBuffer> {
-    if value.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("a bytes-like object is required, not 'str'"));
-    }
-    let buffer = PyUntypedBuffer::get(value)?;
-    if buffer.is_c_contiguous() || buffer.is_fortran_contiguous() {
-        return Ok(buffer);
-    }
-    Err(PyBufferError::new_err("the buffer is not contiguous"))
-}
-
 /// A buffer that can be written to, as an argument; held as long as this lives.
-pub(super) struct WritableBytes(PyUntypedBuffer);
+pub(super) struct WritableBytes(View);
 
 impl WritableBytes {
     /// Refuses whatever has no contiguous buffer or a read-only one.
     pub(super) fn new(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let buffer = contiguous(value)?;
-        if buffer.readonly() {
+        let view = View::contiguous(value)?;
+        if view.0.readonly != 0 {
             return Err(PyTypeError::new_err("a writable buffer is required, not a read-only one"));
         }
-        Ok(Self(buffer))
+        Ok(Self(view))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len_bytes()
+        self.0.len()
     }
 
     /// Copies as much of `from` as fits to the buffer's beginning; gives how much that was.
     pub(super) fn copy_from(&self, py: Python<'_>, from: &[u8]) -> usize {
         let len = from.len().min(self.len());
         // SAFETY: the buffer is held and at least `len` bytes long; `from` is memory of ours.
-        unsafe { copy(py, from.as_ptr(), self.0.buf_ptr().cast(), len) };
+        unsafe { copy(py, from.as_ptr(), self.0.0.buf.cast(), len) };
         len
     }
 }
