@@ -18,7 +18,7 @@ use crate::sys;
 pub(super) const LONG_COPY: usize = 64 * 1024;
 
 /// What an object exports by the buffer protocol, held as long as this lives.
-struct View(Box<ffi::Py_buffer>);
+pub(super) struct View(Box<ffi::Py_buffer>);
 
 impl View {
     /// Refuses `str` and whatever has no contiguous buffer.
