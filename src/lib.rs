@@ -35,3 +35,8 @@ pub mod wait;
 mod python;
 
 pub use error::{Error, ErrorKind, Result};
+
+// Its Rust programs are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
