@@ -13,6 +13,7 @@ mod msg;
 mod readiness;
 mod record;
 mod sem;
+mod shm;
 mod system;
 mod wait;
 
@@ -34,6 +35,11 @@ mod _core {
     use super::sem::{
         Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, reopen_semaphore,
         reopen_semaphore_set,
+    };
+    #[pymodule_export]
+    use super::shm::{
+        AtomicInteger, Attachment, AttachmentIterator, SharedMemory, SharedMemoryStat,
+        reopen_shared_memory,
     };
     #[pymodule_export]
     use super::system::{

@@ -234,7 +234,8 @@ impl SharedMemory {
     }
 
     /// Creates a segment that goes away with its last attachment, even if every process that has it
-    /// attached is killed. The attachment that is given keeps it until others have attached.
+    /// attached is killed. The attachment that is given keeps it until others have attached; it is
+    /// read-only if the mode lets the owner not write.
     ///
     /// # Errors
     /// As [`Self::create`] and [`Self::attach`]. Then nothing is left behind.
@@ -254,7 +255,8 @@ impl SharedMemory {
         options: CreateOptions,
     ) -> Result<(Self, Attachment)> {
         let memory = Self::create(Key::PRIVATE, size, mode, options)?;
-        let attachment = memory.attach(AttachOptions::default());
+        let readonly = mode.bits() & 0o200 == 0;
+        let attachment = memory.attach(AttachOptions { readonly, ..Default::default() });
         Self::remove_id(memory.id)?;
         Ok((memory, attachment?))
     }

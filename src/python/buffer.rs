@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
-use std::ptr;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::{ptr, slice};
 
 use nix::errno::Errno;
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
@@ -121,10 +123,29 @@ impl<'a, 'py> Bytes<'a, 'py> {
         unsafe { new_bytes_from(py, self.as_ptr(), self.len()) }
     }
 
-    /// Copies these bytes into shared memory.
-    pub(super) fn copy_to(&self, attachment: &Attachment, offset: usize) -> crate::Result<()> {
+    /// Where these bytes are, for a copy that may be made detached from the interpreter.
+    #[inline]
+    pub(super) fn source(&self) -> Source<'_> {
+        let address = self.as_ptr().expose_provenance();
+        Source { address, len: self.len(), held: PhantomData }
+    }
+}
+
+/// Bytes that are held.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    address: usize,
+    len: usize,
+    held: PhantomData<&'a ()>,
+}
+
+impl Source<'_> {
+    /// Copies them into shared memory.
+    #[inline]
+    pub(super) fn copy_to(self, attachment: &Attachment, offset: usize) -> crate::Result<()> {
+        let from = ptr::with_exposed_provenance(self.address);
         // SAFETY: the buffer is held, so that many bytes can be read there.
-        unsafe { attachment.write_from(offset, self.as_ptr(), self.len()) }
+        unsafe { attachment.write_from(offset, from, self.len) }
     }
 }
 
@@ -199,6 +220,26 @@ unsafe fn new_bytes_from(py: Python<'_>, from: *const u8, len: usize) -> PyResul
         unsafe { copy(py, from, to.cast(), len) };
     }
     Ok(bytes.cast_into::<PyBytes>()?.unbind())
+}
+
+/// A new `bytes` object of `len` bytes, all of which `fill` writes and gives back; `MemoryError`,
+/// never a panic, without memory for it.
+#[inline]
+pub(super) fn new_bytes_with<'py>(
+    py: Python<'py>,
+    len: usize,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> PyResult<&mut [u8]>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let size = isize::try_from(len).map_err(|_| PyMemoryError::new_err(()))?;
+    // SAFETY: of a null pointer nothing is copied.
+    let new = unsafe { ffi::PyBytes_FromStringAndSize(ptr::null(), size) };
+    // SAFETY: a new reference, or null with an exception set.
+    let bytes = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
+    // SAFETY: a bytes object.
+    let to = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) };
+    // SAFETY: the new object's memory, `len` bytes long, that nobody else knows yet.
+    fill(unsafe { slice::from_raw_parts_mut(to.cast(), len) })?;
+    Ok(bytes.cast_into()?)
 }
 
 /// A new tuple of two ints; `MemoryError`, never a panic, without memory for it.

@@ -140,7 +140,7 @@ fn out_of_range(value: &Bound<'_, PyAny>, what: &str, range: &RangeInclusive<i64
     PyValueError::new_err(format!("{what} {value} is not in the range {first} to {last}"))
 }
 
-fn shortened(text: &Bound<'_, PyString>) -> String {
+pub(super) fn shortened(text: &Bound<'_, PyString>) -> String {
     let text = text.to_string_lossy();
     if text.len() <= 40 {
         text.into_owned()

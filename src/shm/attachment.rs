@@ -3,8 +3,10 @@
 
 #![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicU64, fence};
 
 use nix::errno::Errno;
 
@@ -51,20 +53,33 @@ pub struct Attachment {
 }
 
 /// Words that can be shared through an [`Attachment`].
-pub trait AtomicWord: private::Sealed {}
+pub trait AtomicWord: private::Load {}
 
 mod private {
-    pub trait Sealed {}
+    use std::sync::atomic::Ordering;
+
+    pub trait Load {
+        type Int;
+
+        fn load(&self, order: Ordering) -> Self::Int;
+    }
 }
 
 macro_rules! atomic_words {
-    ($($word:ty),*) => {$(
-        impl private::Sealed for $word {}
+    ($($word:ty: $int:ty),*) => {$(
+        impl private::Load for $word {
+            type Int = $int;
+
+            fn load(&self, order: std::sync::atomic::Ordering) -> $int {
+                self.load(order)
+            }
+        }
+
         impl AtomicWord for $word {}
     )*};
 }
 
-atomic_words!(AtomicI32, AtomicU32, AtomicI64, AtomicU64);
+atomic_words!(AtomicI32: i32, AtomicU32: u32, AtomicI64: i64, AtomicU64: u64);
 
 impl Attachment {
     pub(super) fn new(segment: SharedMemory, options: AttachOptions) -> Result<Self> {
@@ -81,7 +96,10 @@ impl Attachment {
         let address = attached.map_err(|errno| {
             let error = SharedMemory::error("shmat", errno, segment.id());
             match (errno, options.address) {
-                (Errno::ENOMEM, _) => error.because("no address space is left for it"),
+                (Errno::ENOMEM, _) => error.because(
+                    "no address space is left for it (RLIMIT_AS, and how many mappings a process \
+                     may have, /proc/sys/vm/max_map_count, limit that too)",
+                ),
                 (Errno::EINVAL, Some(_)) if !SharedMemory::is_gone(segment.id()) => error.because(
                     "the address is not free, or no multiple of SHMLBA and not to be rounded",
                 ),
@@ -155,6 +173,35 @@ impl Attachment {
         Ok(())
     }
 
+    /// As [`Self::read`], into new memory; gives it filled.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    ///
+    /// ```
+    /// use std::mem::MaybeUninit;
+    /// use sysv_ipc_rs::ipc::{Key, Mode};
+    /// use sysv_ipc_rs::shm::SharedMemory;
+    /// let memory = SharedMemory::create(Key::PRIVATE, 4, Mode::default(), Default::default())?;
+    /// let attachment = memory.attach(Default::default())?;
+    /// attachment.write(1, b"x")?;
+    /// let mut to = [MaybeUninit::uninit(); 2];
+    /// assert_eq!(attachment.read_uninit(0, &mut to)?, b"\0x");
+    /// memory.remove()?;
+    /// # Ok::<(), sysv_ipc_rs::Error>(())
+    /// ```
+    pub fn read_uninit<'a>(
+        &self,
+        offset: usize,
+        to: &'a mut [MaybeUninit<u8>],
+    ) -> Result<&'a mut [u8]> {
+        let from = self.range(offset, to.len())?;
+        // SAFETY: as in `read`.
+        unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr().cast(), to.len()) };
+        // SAFETY: each byte has just been written.
+        Ok(unsafe { to.assume_init_mut() })
+    }
+
     /// Copies `from` to the bytes at `offset`.
     ///
     /// # Errors
@@ -206,8 +253,8 @@ impl Attachment {
 
     /// The word at `offset`, shared with every process that has the segment attached.
     ///
-    /// Of a read-only attachment it can only be loaded: a store to it is a segmentation fault, so
-    /// those are refused here.
+    /// Of a read-only attachment it can only be loaded, see [`Self::load`]: a store to it is a
+    /// segmentation fault.
     ///
     /// # Errors
     /// `EINVAL` if it is not inside the segment or `offset` is no multiple of its size; `EACCES`
@@ -225,20 +272,54 @@ impl Attachment {
     /// # Ok::<(), sysv_ipc_rs::Error>(())
     /// ```
     pub fn atomic<A: AtomicWord>(&self, offset: usize) -> Result<&A> {
-        let word = self.writable(offset, size_of::<A>())?.cast::<A>();
-        self.aligned::<A>(offset)?;
+        let word = aligned::<A>(self.writable(offset, size_of::<A>())?);
+        let word = word.ok_or_else(|| self.unaligned(offset, size_of::<A>()))?;
         // SAFETY: inside the mapping, aligned, and mapped and writable as long as `self` lives;
         // atomics are what other processes may change meanwhile.
         Ok(unsafe { &*word })
     }
 
-    fn aligned<A>(&self, offset: usize) -> Result<()> {
-        if offset.is_multiple_of(size_of::<A>()) {
-            return Ok(());
+    /// The value of the word at `offset`, sequentially consistent, also of a read-only attachment.
+    ///
+    /// # Errors
+    /// `EINVAL` as of [`Self::atomic`].
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicI32, Ordering};
+    /// use sysv_ipc_rs::ipc::{Key, Mode};
+    /// use sysv_ipc_rs::shm::{AttachOptions, SharedMemory};
+    /// let memory = SharedMemory::create(Key::PRIVATE, 64, Mode::default(), Default::default())?;
+    /// let readonly = memory.attach(AttachOptions { readonly: true, ..Default::default() })?;
+    /// memory.attach(Default::default())?.atomic::<AtomicI32>(4)?.store(-1, Ordering::SeqCst);
+    /// assert_eq!(readonly.load::<AtomicI32>(4)?, -1);
+    /// assert!(readonly.atomic::<AtomicI32>(4).is_err());
+    /// memory.remove()?;
+    /// # Ok::<(), sysv_ipc_rs::Error>(())
+    /// ```
+    pub fn load<A: AtomicWord>(&self, offset: usize) -> Result<A::Int> {
+        if !self.readonly {
+            return Ok(self.atomic::<A>(offset)?.load(SeqCst));
         }
-        let text = format!("offset {offset} is no multiple of the word's {} bytes", size_of::<A>());
-        Err(self.refused(Errno::EINVAL, text))
+        let word = aligned::<A>(self.range(offset, size_of::<A>())?);
+        let word = word.ok_or_else(|| self.unaligned(offset, size_of::<A>()))?;
+        fence(SeqCst);
+        // SAFETY: inside the mapping, aligned, and mapped as long as `self` lives. Of read-only
+        // memory Rust allows relaxed loads of words up to 8 bytes.
+        let value = unsafe { &*word }.load(Relaxed);
+        fence(SeqCst);
+        Ok(value)
     }
+
+    #[cold]
+    fn unaligned(&self, offset: usize, size: usize) -> Error {
+        let text = format!("offset {offset} is no multiple of the word's {size} bytes");
+        self.refused(Errno::EINVAL, text)
+    }
+}
+
+/// A pointer to a word, unless it is no multiple of the word's size (mappings begin with a page).
+fn aligned<A>(pointer: *mut u8) -> Option<*mut A> {
+    pointer.addr().is_multiple_of(size_of::<A>()).then(|| pointer.cast())
 }
 
 impl Drop for Attachment {
