@@ -43,8 +43,9 @@ mod _core {
     };
     #[pymodule_export]
     use super::system::{
-        Limits, Suspect, Usage, Waiters, ipc_namespace, limit_source, limits, message_queues,
-        semaphore_sets, suspects, usage, waiters, waiting_processes,
+        Limits, Orphan, Suspect, Usage, Waiters, attached_processes, ipc_namespace, limit_source,
+        limits, message_queues, orphans, semaphore_sets, shared_memory_segments, suspects, usage,
+        waiters, waiting_processes,
     };
     #[pymodule_export]
     use super::wait::{set_wakeup_signal, wakeup_signal};

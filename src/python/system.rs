@@ -11,9 +11,10 @@ use super::convert::Id;
 use super::msg::{MessageQueue, MessageQueueStat};
 use super::record::{Several, record};
 use super::sem::{SemaphoreSet, SemaphoreSetStat};
+use super::shm::{SharedMemory, SharedMemoryStat};
 use crate::ipc::Kind;
 use crate::system as core;
-use crate::{Result, msg, sem};
+use crate::{Result, msg, sem, shm};
 
 record! {
     /// The kernel's limits of our IPC namespace, in the kernel's own units.
@@ -92,6 +93,16 @@ record! {
 }
 
 record! {
+    /// A segment that is left over, and what tells so.
+    "sysv_ipc_rs.system" Orphan {
+        /// What the kernel tells about it.
+        segment: SharedMemoryStat,
+        /// Why nobody can be using it, as texts.
+        reasons: Several<String>,
+    }
+}
+
+record! {
     /// A set or a queue that perhaps nobody uses any more, and what makes it look so.
     "sysv_ipc_rs.system" Suspect {
         /// What the kernel tells about it: SemaphoreSetStat or MessageQueueStat.
@@ -152,6 +163,12 @@ impl From<core::Waiters> for Waiters {
     }
 }
 
+impl From<core::Orphan> for Orphan {
+    fn from(orphan: core::Orphan) -> Self {
+        Self { segment: orphan.segment.into(), reasons: Several(orphan.reasons) }
+    }
+}
+
 impl From<core::Suspect> for Suspect {
     fn from(suspect: core::Suspect) -> Self {
         let object = match suspect.object {
@@ -179,6 +196,17 @@ impl<'py> FromPyObject<'_, 'py> for AnySet {
 
     fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         id_of::<SemaphoreSet, SemaphoreSetStat>(&value).map(Self)
+    }
+}
+
+/// A segment, named in one of these ways.
+pub(super) struct AnySegment(i32);
+
+impl<'py> FromPyObject<'_, 'py> for AnySegment {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        id_of::<SharedMemory, SharedMemoryStat>(&value).map(Self)
     }
 }
 
@@ -217,6 +245,20 @@ pub(super) fn semaphore_sets(py: Python<'_>) -> PyResult<Bound<'_, PyIterator>> 
 #[pyfunction]
 pub(super) fn message_queues(py: Python<'_>) -> PyResult<Bound<'_, PyIterator>> {
     listing::<MessageQueueStat, _, _>(py, core::message_queues)
+}
+
+/// Every user's shared memory segments, those marked for removal among them.
+///
+/// The list is taken at the call. A segment that exists throughout is in it exactly once, whatever
+/// is created and removed meanwhile. Looking changes nothing of them.
+///
+/// Returns:
+///     An iterator of SharedMemoryStat.
+///
+/// See shmctl(2), SHM_STAT_ANY.
+#[pyfunction]
+pub(super) fn shared_memory_segments(py: Python<'_>) -> PyResult<Bound<'_, PyIterator>> {
+    listing::<SharedMemoryStat, _, _>(py, core::shared_memory_segments)
 }
 
 /// The kernel's limits of our IPC namespace.
@@ -316,6 +358,41 @@ pub(super) fn waiting_processes(py: Python<'_>, object: &Bound<'_, PyAny>) -> Py
             core::waiting_processes(Kind::MessageQueue, id)
         }
     })?)
+}
+
+/// The processes that have a segment attached.
+///
+/// `attached` of its stat counts every attachment, a process as often as it has attached it.
+///
+/// Args:
+///     segment: A SharedMemory, its stat, or its id.
+///
+/// Returns:
+///     Their pids, rising: those of our IPC namespace that we may look into (as root: all).
+///
+/// Raises:
+///     RemovedError: The segment is gone.
+///
+/// See proc_pid_maps(5).
+#[pyfunction]
+pub(super) fn attached_processes(py: Python<'_>, segment: AnySegment) -> PyResult<Vec<i32>> {
+    Ok(py.detach(|| core::attached_processes(&shm::SharedMemory::from_id(segment.0)?))?)
+}
+
+/// The segments that are left over: nobody has them attached, and both their creator and their
+/// last user are dead.
+///
+/// A process that has such a pid now, but started after it was noted, is another one. What can't be
+/// told, as for a pid of another pid namespace, is no orphan. Of semaphore sets and queues the
+/// kernel notes no creator: none of them is ever called an orphan (see `suspects`). If the clock
+/// was set forward meanwhile, a process that is alive but not attached can look as if it had
+/// started later.
+///
+/// Returns:
+///     A list of Orphan.
+#[pyfunction]
+pub(super) fn orphans(py: Python<'_>) -> PyResult<Vec<Orphan>> {
+    Ok(py.detach(core::orphans)?.into_iter().map(Orphan::from).collect())
 }
 
 /// The sets and queues that all known users of are dead, and that nobody waits on.
