@@ -6,6 +6,7 @@ import pickle
 import platform
 import random
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -253,3 +254,32 @@ class Index:
 def name(value: object) -> str:
     """What a test with this parameter is called."""
     return getattr(value, "__qualname__", None) or repr(value)[:40]
+
+
+NUMBERS = {"semget": 64, "semop": 65, "semctl": 66, "semtimedop": 220}
+
+
+def refuse_system_calls(number: int, *calls: str) -> None:
+    """Have the kernel (seccomp) answer these system calls with an errno, in this process."""
+    if platform.machine() != "x86_64":
+        pytest.skip("knows the numbers of x86_64 only")
+    load, equal, give = 0x20, 0x15, 0x06
+    program = [(load, 0, 0, 0)]
+    for call in calls:
+        program += [(equal, 0, 1, NUMBERS[call]), (give, 0, 0, 0x0005_0000 | number)]
+    program.append((give, 0, 0, 0x7FFF_0000))
+    code = b"".join(struct.pack("HBBI", *line) for line in program)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    filter_ = struct.pack("HxxxxxxP", len(program), ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter_, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def semget(key: int, size: int, flags: int) -> int:
+    """The bare call, as a C program makes it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    number: int = libc.semget(ctypes.c_int(key), size, flags)
+    if number < 0:
+        raise OSError(ctypes.get_errno(), "semget")
+    return number
