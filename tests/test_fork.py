@@ -249,7 +249,7 @@ def forked_while(semaphore: Semaphore, busy: Callable[[], object]) -> None:
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        for _ in range(100):
+        for _ in range(25):
             pid = os.fork()
             if not pid:
                 try:

@@ -77,13 +77,11 @@ pub(super) fn wait_detached<T: Send>(
     loop {
         match py.detach(|| attempt(Patience::Until(deadline))) {
             // Also without any handler: SIGSTOP and SIGCONT end a semop.
-            Err(Errno::EINTR) => {
-                warn_of_pauses(py)?;
-                py.check_signals()?;
-            }
+            Err(Errno::EINTR) => warn_of_pauses(py)?,
             Err(Errno::EAGAIN | Errno::ENOMSG) if !deadline.passed() => {}
             answer => return Ok(answer),
         }
+        py.check_signals()?;
     }
 }
 
