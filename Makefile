@@ -25,7 +25,7 @@ TEST := build/test/bin/python
 PYTHON_FILES := python tests examples $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
-	soak bench free-threaded clean
+	soak bench fuzz asan free-threaded clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,20 @@ soak: build/test.stamp ## the laws that need long runs
 
 bench: build/bench.stamp ## beside C and the peers, in one run
 	$(UNSHARE) build/bench/bin/python benches/run.py
+
+# Both need what only an unstable compiler offers, or a stable one that is told to.
+fuzz: export RUSTC_BOOTSTRAP = 1
+fuzz: ## the parsers, a minute each (FUZZ_SECONDS), under cargo-fuzz
+	cargo install --quiet --root build/cargo cargo-fuzz
+	cd fuzz && for target in proc keys; do \
+		../build/cargo/bin/cargo-fuzz run $$target -- -max_total_time=$(or $(FUZZ_SECONDS),60) \
+		|| exit 1; done
+
+asan: export RUSTC_BOOTSTRAP = 1
+asan: export RUSTFLAGS = -Zsanitizer=address
+asan: ## the core's tests under AddressSanitizer
+	$(UNSHARE) cargo test --locked --lib --tests --target-dir target/asan \
+		--target $(shell rustc -vV | sed -n 's/host: //p')
 
 free-threaded: ## the suite on a CPython without the GIL, which is built if none is found
 	tools/free_threaded.sh

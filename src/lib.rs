@@ -34,6 +34,19 @@ pub mod wait;
 #[cfg(feature = "python")]
 mod python;
 
+/// The parsers, for `cargo fuzz` alone.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Gives `data` to every parser of files under `/proc`.
+    pub fn parse_proc(data: &[u8]) {
+        crate::system::parse_any(data);
+        if let Ok(text) = std::str::from_utf8(data) {
+            let _ = crate::wait::parse_blocked_mask(text);
+        }
+    }
+}
+
 pub use error::{Error, ErrorKind, Result};
 
 // Its Rust programs are tests too.

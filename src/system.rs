@@ -18,6 +18,8 @@ mod waiters;
 
 pub use orphans::{Orphan, orphans};
 pub use proc::ipc_namespace;
+#[cfg(fuzzing)]
+pub(crate) use proc::parse_any;
 pub use suspects::{Suspect, SuspectedObject, suspects};
 pub use waiters::{Waiters, waiters, waiting_processes};
 

@@ -10,6 +10,8 @@ use crate::sys::signal::{SignalSet, ThreadTimer};
 
 mod signal;
 
+#[cfg(fuzzing)]
+pub(crate) use signal::blocked_mask as parse_blocked_mask;
 pub(crate) use signal::still_wakes;
 pub use signal::{set_wakeup_signal, wakeup_signal};
 

@@ -205,6 +205,17 @@ impl Stat {
     }
 }
 
+#[cfg(fuzzing)]
+pub(crate) fn parse_any(data: &[u8]) {
+    let _ = mapped_segment(data);
+    if let Some(stat) = Stat::parse(data) {
+        let _ = (stat.start_time(), stat.has_ended());
+    }
+    if let Some(call) = std::str::from_utf8(data).ok().and_then(SystemCall::parse) {
+        let _ = call.is_on(&[call.number], 0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -125,7 +125,7 @@ fn blocks_all(blocked: impl Fn(c_int) -> bool) -> bool {
 }
 
 /// `SigBlk` of a `/proc/PID/status`.
-fn blocked_mask(status: &str) -> Option<u64> {
+pub(crate) fn blocked_mask(status: &str) -> Option<u64> {
     let hex = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
     u64::from_str_radix(hex.trim(), 16).ok()
 }
