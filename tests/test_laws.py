@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "soak"))
 import run
 
 
-@pytest.mark.parametrize("law", run.laws(), ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", list(run.laws()), ids=lambda law: law.__name__)
 def test_law_holds(law: Callable[[float], run.Law]) -> None:
     outcome = law(0.01)
     assert outcome.holds, outcome
