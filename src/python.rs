@@ -10,6 +10,7 @@ mod convert;
 mod error;
 mod handle;
 mod msg;
+mod raw;
 mod readiness;
 mod record;
 mod sem;
@@ -29,6 +30,8 @@ mod _core {
     use super::msg::{
         Message, MessageIterator, MessageQueue, MessageQueueStat, reopen_message_queue,
     };
+    #[pymodule_export]
+    use super::raw::raw;
     #[pymodule_export]
     use super::readiness::Readiness;
     #[pymodule_export]

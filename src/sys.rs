@@ -7,6 +7,7 @@
     allow(dead_code, reason = "`raw` exports all of C's constants")
 )]
 
+pub(crate) mod loose;
 pub(crate) mod packet;
 pub(crate) mod process;
 pub(crate) mod signal;
@@ -96,6 +97,24 @@ pub(crate) fn clock_ticks() -> c_long {
     unsafe { libc::sysconf(libc::_SC_CLK_TCK) }
 }
 
+/// The structs of `IPC_SET`.
+///
+/// # Safety
+/// All zeros is a value of the type.
+pub(crate) unsafe trait Zeroed: Sized {
+    fn zeroed() -> Self {
+        // SAFETY: the trait promises it.
+        unsafe { MaybeUninit::zeroed().assume_init() }
+    }
+}
+
+// SAFETY: a struct of integers.
+unsafe impl Zeroed for semid_ds {}
+// SAFETY: a struct of integers.
+unsafe impl Zeroed for msqid_ds {}
+// SAFETY: a struct of integers.
+unsafe impl Zeroed for shmid_ds {}
+
 /// Runs `call` over a zeroed out-parameter and gives both its answer and what the kernel wrote.
 fn filled<T>(call: impl FnOnce(*mut T) -> c_int) -> Result<(c_int, T)> {
     let mut out = MaybeUninit::<T>::zeroed();
@@ -162,11 +181,11 @@ pub(crate) fn semctl_stat(id: c_int, cmd: c_int) -> Result<(c_int, semid_ds)> {
     filled(|buf| unsafe { libc::semctl(id, 0, cmd, semun { buf }) })
 }
 
-/// `IPC_INFO`, `SEM_INFO`.
-pub(crate) fn semctl_info(cmd: c_int) -> Result<(c_int, seminfo)> {
+/// `IPC_INFO`, `SEM_INFO`; of the id the kernel wants only that it isn't below 0.
+pub(crate) fn semctl_info(id: c_int, cmd: c_int) -> Result<(c_int, seminfo)> {
     only(&[libc::IPC_INFO, libc::SEM_INFO], cmd)?;
     // SAFETY: these commands fill the seminfo that the pointer leads to.
-    filled(|info| unsafe { libc::semctl(0, 0, cmd, semun { info }) })
+    filled(|info| unsafe { libc::semctl(id, 0, cmd, semun { info }) })
 }
 
 pub(crate) fn semctl_set(id: c_int, ds: &semid_ds) -> Result<()> {
@@ -248,11 +267,11 @@ pub(crate) fn msgctl_stat(id: c_int, cmd: c_int) -> Result<(c_int, msqid_ds)> {
     filled(|buf| unsafe { libc::msgctl(id, cmd, buf) })
 }
 
-/// `IPC_INFO`, `MSG_INFO`.
-pub(crate) fn msgctl_info(cmd: c_int) -> Result<(c_int, msginfo)> {
+/// `IPC_INFO`, `MSG_INFO`; of the id the kernel wants only that it isn't below 0.
+pub(crate) fn msgctl_info(id: c_int, cmd: c_int) -> Result<(c_int, msginfo)> {
     only(&[libc::IPC_INFO, libc::MSG_INFO], cmd)?;
     // SAFETY: these commands fill a msginfo, which is what the pointer leads to.
-    filled(|info: *mut msginfo| unsafe { libc::msgctl(0, cmd, info.cast()) })
+    filled(|info: *mut msginfo| unsafe { libc::msgctl(id, cmd, info.cast()) })
 }
 
 pub(crate) fn msgctl_set(id: c_int, ds: &msqid_ds) -> Result<()> {
@@ -278,7 +297,13 @@ pub(crate) unsafe fn shmat(id: c_int, address: usize, flags: c_int) -> Result<us
     // SAFETY: without SHM_REMAP the kernel maps only where nothing is; with it, the caller vouches.
     let start = unsafe { libc::shmat(id, address, flags) };
     // `(void *) -1` is the failure; it is no address that can be attached at.
-    if start.addr() == usize::MAX { Err(Errno::last()) } else { Ok(start.expose_provenance()) }
+    if start.addr() == usize::MAX {
+        return Err(Errno::last());
+    }
+    if flags & libc::SHM_REMAP == 0 {
+        loose::forget(start.addr());
+    }
+    Ok(start.expose_provenance())
 }
 
 /// Detaches what is attached at `address`.
@@ -304,16 +329,16 @@ pub(crate) fn shmctl_stat(id: c_int, cmd: c_int) -> Result<(c_int, shmid_ds)> {
     filled(|buf| unsafe { libc::shmctl(id, cmd, buf) })
 }
 
-/// `IPC_INFO`.
-pub(crate) fn shmctl_ipc_info() -> Result<(c_int, shminfo)> {
+/// `IPC_INFO`; of the id the kernel wants only that it isn't below 0.
+pub(crate) fn shmctl_ipc_info(id: c_int) -> Result<(c_int, shminfo)> {
     // SAFETY: IPC_INFO fills a shminfo, which is what the pointer leads to.
-    filled(|info: *mut shminfo| unsafe { libc::shmctl(0, libc::IPC_INFO, info.cast()) })
+    filled(|info: *mut shminfo| unsafe { libc::shmctl(id, libc::IPC_INFO, info.cast()) })
 }
 
-/// `SHM_INFO`.
-pub(crate) fn shmctl_shm_info() -> Result<(c_int, shm_info)> {
+/// `SHM_INFO`; of the id the kernel wants only that it isn't below 0.
+pub(crate) fn shmctl_shm_info(id: c_int) -> Result<(c_int, shm_info)> {
     // SAFETY: SHM_INFO fills a shm_info, which is what the pointer leads to.
-    filled(|info: *mut shm_info| unsafe { libc::shmctl(0, SHM_INFO, info.cast()) })
+    filled(|info: *mut shm_info| unsafe { libc::shmctl(id, SHM_INFO, info.cast()) })
 }
 
 pub(crate) fn shmctl_set(id: c_int, ds: &shmid_ds) -> Result<()> {

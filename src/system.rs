@@ -153,9 +153,9 @@ fn failed(call: &'static str) -> impl Fn(Errno) -> Error {
 /// ```
 #[doc(alias = "IPC_INFO")]
 pub fn limits() -> Result<Limits> {
-    let (_, sem) = sys::semctl_info(libc::IPC_INFO).map_err(failed("semctl"))?;
-    let (_, msg) = sys::msgctl_info(libc::IPC_INFO).map_err(failed("msgctl"))?;
-    let (_, shm) = sys::shmctl_ipc_info().map_err(failed("shmctl"))?;
+    let (_, sem) = sys::semctl_info(0, libc::IPC_INFO).map_err(failed("semctl"))?;
+    let (_, msg) = sys::msgctl_info(0, libc::IPC_INFO).map_err(failed("msgctl"))?;
+    let (_, shm) = sys::shmctl_ipc_info(0).map_err(failed("shmctl"))?;
     Ok(Limits {
         semmsl: unsigned(sem.semmsl),
         semmns: unsigned(sem.semmns),
@@ -184,9 +184,9 @@ pub fn limits() -> Result<Limits> {
 /// ```
 #[doc(alias = "SEM_INFO")]
 pub fn usage() -> Result<Usage> {
-    let (_, sem) = sys::semctl_info(libc::SEM_INFO).map_err(failed("semctl"))?;
-    let (_, msg) = sys::msgctl_info(libc::MSG_INFO).map_err(failed("msgctl"))?;
-    let (_, shm) = sys::shmctl_shm_info().map_err(failed("shmctl"))?;
+    let (_, sem) = sys::semctl_info(0, libc::SEM_INFO).map_err(failed("semctl"))?;
+    let (_, msg) = sys::msgctl_info(0, libc::MSG_INFO).map_err(failed("msgctl"))?;
+    let (_, shm) = sys::shmctl_shm_info(0).map_err(failed("shmctl"))?;
     let page = sys::shmlba() as u64;
     Ok(Usage {
         semaphore_sets: unsigned(sem.semusz),
@@ -225,7 +225,7 @@ fn walk<C: Control, T>(highest: i32, stat: impl Fn(i32, C::Ds) -> T) -> impl Ite
 /// ```
 #[doc(alias = "SEM_STAT_ANY")]
 pub fn semaphore_sets() -> Result<impl Iterator<Item = SemaphoreSetStat>> {
-    let (highest, _) = sys::semctl_info(libc::IPC_INFO).map_err(failed("semctl"))?;
+    let (highest, _) = sys::semctl_info(0, libc::IPC_INFO).map_err(failed("semctl"))?;
     Ok(walk::<SemaphoreSet, _>(highest, SemaphoreSetStat::new))
 }
 
@@ -243,7 +243,7 @@ pub fn semaphore_sets() -> Result<impl Iterator<Item = SemaphoreSetStat>> {
 /// ```
 #[doc(alias = "MSG_STAT_ANY")]
 pub fn message_queues() -> Result<impl Iterator<Item = MessageQueueStat>> {
-    let (highest, _) = sys::msgctl_info(libc::IPC_INFO).map_err(failed("msgctl"))?;
+    let (highest, _) = sys::msgctl_info(0, libc::IPC_INFO).map_err(failed("msgctl"))?;
     Ok(walk::<MessageQueue, _>(highest, MessageQueueStat::new))
 }
 
@@ -262,7 +262,7 @@ pub fn message_queues() -> Result<impl Iterator<Item = MessageQueueStat>> {
 #[doc(alias = "SHM_STAT_ANY")]
 pub fn shared_memory_segments() -> Result<impl Iterator<Item = SharedMemoryStat>> {
     // SHM_INFO tells the same, but counts every page of every segment.
-    let (highest, _) = sys::shmctl_ipc_info().map_err(failed("shmctl"))?;
+    let (highest, _) = sys::shmctl_ipc_info(0).map_err(failed("shmctl"))?;
     Ok(walk::<SharedMemory, _>(highest, SharedMemoryStat::new))
 }
 

@@ -1,6 +1,6 @@
 import builtins
 from collections.abc import Iterable, Iterator
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import (
     Any,
     Final,
@@ -871,6 +871,10 @@ class Readiness:
         traceback: TracebackType | None,
     ) -> None: ...
     def __reduce__(self) -> Never: ...
+
+# The C API: see raw.pyi
+
+raw: Final[ModuleType]
 
 # What pickled handles are opened by.
 

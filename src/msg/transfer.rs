@@ -7,6 +7,8 @@ use nix::errno::Errno;
 use super::{MessageQueue, Selection};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::Control;
+#[cfg(feature = "python")]
+use crate::ipc::Key;
 use crate::sys;
 use crate::sys::packet::Packet;
 use crate::system::Limit;
@@ -30,6 +32,18 @@ impl Outgoing {
         let mut packet = Packet::new();
         packet.set_mtype(mtype);
         Self { queue, packet }
+    }
+
+    /// As `msgsnd` itself, whatever the id.
+    #[cfg(feature = "python")]
+    pub(crate) fn bare(id: i32, mtype: i64) -> Self {
+        Self::new(MessageQueue { id, key: Key::PRIVATE }, mtype)
+    }
+
+    /// `msgsnd`, once.
+    #[cfg(feature = "python")]
+    pub(crate) fn call(&self, flags: c_int) -> sys::Result<()> {
+        sys::msgsnd(self.queue.id, &self.packet, flags)
     }
 
     #[inline]
@@ -123,7 +137,7 @@ impl MessageQueue {
         let len = len as u64;
         let error = |errno| Error::new("msgsnd", errno, Self::subject(self.id));
         // What can't be asked, the kernel tells when it is tried.
-        match (sys::msgctl_info(libc::IPC_INFO), Self::stat_raw(self.id)) {
+        match (sys::msgctl_info(0, libc::IPC_INFO), Self::stat_raw(self.id)) {
             (_, Err(errno @ (Errno::EINVAL | Errno::EIDRM))) => {
                 Err(Self::error("msgsnd", errno, self.id))
             }
@@ -190,6 +204,36 @@ impl Incoming {
     pub(crate) fn peek(queue: MessageQueue, index: u32) -> Self {
         let (msgtyp, flags) = (c_long::from(index), libc::MSG_COPY | libc::IPC_NOWAIT);
         Self { queue, packet: Packet::new(), msgtyp, flags, max_size: None, truncate: false }
+    }
+
+    /// As `msgrcv` itself, whatever the id; with room for `room` of the `msgsz` bytes at first.
+    #[cfg(feature = "python")]
+    pub(crate) fn bare(
+        id: i32,
+        msgsz: usize,
+        msgtyp: c_long,
+        msgflg: c_int,
+        room: usize,
+    ) -> sys::Result<Self> {
+        // To the kernel it is a signed number.
+        let largest = isize::try_from(msgsz).map_err(|_| Errno::EINVAL)?.cast_unsigned();
+        let mut packet = Packet::new();
+        packet.make_room(largest.min(room)).map_err(|_| Errno::ENOMEM)?;
+        Ok(Self {
+            queue: MessageQueue { id, key: Key::PRIVATE },
+            packet,
+            msgtyp,
+            flags: msgflg & !libc::MSG_NOERROR,
+            max_size: Some(largest),
+            truncate: msgflg & libc::MSG_NOERROR != 0,
+        })
+    }
+
+    /// `msgrcv`, and again with more room while a message is there for which it doesn't suffice;
+    /// E2BIG too for one of more than `most_room` bytes.
+    #[cfg(feature = "python")]
+    pub(crate) fn call(&mut self, most_room: usize) -> sys::Result<()> {
+        self.receive(0, most_room)
     }
 
     /// Receives now or not at all.

@@ -250,3 +250,17 @@ pub(super) fn new_pair(py: Python<'_>, first: i64, second: usize) -> PyResult<Bo
     let pair = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
     Ok(pair.cast_into::<PyTuple>()?)
 }
+
+/// A new tuple of a message's type and bytes; `MemoryError`, never a panic, without memory for it.
+pub(super) fn new_message<'py>(
+    py: Python<'py>,
+    mtype: i64,
+    text: &[u8],
+) -> PyResult<Bound<'py, PyTuple>> {
+    let text = new_bytes(py, text)?;
+    // SAFETY: the format says a long long and an object.
+    let new = unsafe { ffi::Py_BuildValue(c"(LO)".as_ptr(), mtype, text.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    let pair = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
+    Ok(pair.cast_into::<PyTuple>()?)
+}

@@ -126,6 +126,13 @@ impl From<Error> for PyErr {
     }
 }
 
+/// A plain `OSError` with the system's text for the errno.
+#[cold]
+pub(super) fn errno_error(py: Python<'_>, errno: nix::errno::Errno) -> PyErr {
+    let text = py.import("os").and_then(|os| os.call_method1("strerror", (errno as i32,)));
+    text.map_or_else(|failed| failed, |text| PyOSError::new_err((errno as i32, text.unbind())))
+}
+
 /// A plain `OSError`, of the subclass that Python picks by the errno.
 #[cold]
 pub(super) fn os_error(errno: nix::errno::Errno, text: impl AsRef<str>) -> PyErr {

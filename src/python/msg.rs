@@ -19,6 +19,7 @@ mod transfer;
 mod types;
 
 pub(super) use message::Message;
+pub(super) use transfer::given_back;
 use types::{MaxBytes, MaxSize, MessageType, Place, WantedType, selection};
 
 record! {

@@ -216,7 +216,7 @@ pub(super) fn copied(py: Python<'_>, incoming: &Incoming) -> PyResult<Py<Message
 
 /// Sends a message back that could not be handed over; says so if that fails too.
 #[cold]
-fn given_back(py: Python<'_>, incoming: &Incoming, error: PyErr) -> PyErr {
+pub(in crate::python) fn given_back(py: Python<'_>, incoming: &Incoming, error: PyErr) -> PyErr {
     let Err(errno) = incoming.give_back() else { return error };
     let text = format!(
         "a message of type {} and {} bytes is lost: there was no memory for it, and sending it \
