@@ -65,7 +65,7 @@ fn reasons(segment: &SharedMemoryStat, life: impl Fn(i32) -> Life) -> Option<Vec
     reasons.push(gone("creator", segment.creator_pid, segment.ctime)?);
     let last_use = segment.atime.max(segment.dtime);
     reasons.push(if last_use == 0 && segment.last_pid == 0 {
-        "nobody ever had".to_owned()
+        "nobody ever attached it".to_owned()
     } else {
         gone("last user", segment.last_pid, last_use)?
     });
