@@ -143,6 +143,7 @@ class Boss:
         self.sent: dict[int, float] = {}
         self.took: dict[int, list[float]] = {priority: [] for priority in PRIORITIES}
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self.doomed: list[tuple[int, int]] = []
         self.deaths: list[str] = []
         self.handed_out_again = 0
         self.messages = 0
@@ -173,6 +174,9 @@ class Boss:
         self.messages += 1
 
     def listen(self) -> None:
+        if self.doomed:
+            self.kill(*self.doomed.pop())
+            return
         try:
             reports = self.queue.receive_many(WINDOW, REPORT, timeout=PATIENCE)
         except WaitTimeoutError:
@@ -182,19 +186,23 @@ class Boss:
         for report in reports:
             number, pid, done = NEWS.unpack(report.data)
             if not done:
-                self.kill(number, pid)
+                self.doomed.append((number, pid))
             elif number in self.sent:  # a job that was handed out twice may be done twice
                 seconds = time.monotonic() - self.sent.pop(number)
                 self.took[self.jobs[number][1]].append(seconds)
 
     def kill(self, number: int, pid: int) -> None:
-        doing = "holding the lock" if self.lock.value == 0 else "at work"
+        holds = self.lock.value == 0 and self.lock.last_pid == pid
+        doing = "holding the lock" if holds else "at work"
         worker = self.workers.pop(pid)
         worker.kill()
         worker.wait()
         started = time.monotonic()
-        with self.lock.hold(timeout=10):
-            milliseconds = (time.monotonic() - started) * 1000
+        while (guard := self.lock.try_hold()) is None:
+            # The other one that is to die may hold it, and waits for us.
+            self.listen()
+        guard.release()
+        milliseconds = (time.monotonic() - started) * 1000
         say(f"worker {pid} is killed while {doing} on job {number}")
         say(f"  {milliseconds:.1f} ms after its end the parent had the lock")
         self.deaths.append(doing)
