@@ -5,6 +5,7 @@ import os
 import pickle
 import platform
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -283,3 +284,14 @@ def semget(key: int, size: int, flags: int) -> int:
     if number < 0:
         raise OSError(ctypes.get_errno(), "semget")
     return number
+
+
+def compiled(folder: Path, source: str, *options: str) -> Path:
+    """A C program or library; the test is skipped where there is no compiler."""
+    if not shutil.which("cc"):
+        pytest.skip("needs a C compiler")
+    (folder / "source.c").write_text(source)
+    binary = folder / "compiled"
+    files = ["-o", str(binary), str(folder / "source.c")]
+    subprocess.run(["cc", "-O1", "-Wall", "-Werror", *options, *files], check=True)
+    return binary
