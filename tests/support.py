@@ -81,6 +81,18 @@ def become(uid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
+def pickled_error(error: BaseException) -> bytes:
+    """What a child tells; some exceptions, such as pytest's own, can't be pickled."""
+    text = "".join(traceback.format_exception(error))
+    error.add_note(text)
+    try:
+        told = pickle.dumps((False, error))
+        pickle.loads(told)
+    except Exception:
+        told = pickle.dumps((False, AssertionError(text)))
+    return told
+
+
 class Child:
     """A forked process that calls `function` and tells its answer through a pipe.
 
@@ -99,12 +111,11 @@ class Child:
                 if uid is not None:
                     become(uid)
                 try:
-                    answer = (True, function())
+                    told = pickle.dumps((True, function()))
                 except BaseException as error:  # it goes to the parent
-                    error.add_note(traceback.format_exc())
-                    answer = (False, error)
+                    told = pickled_error(error)
                 with open(writer, "wb") as pipe:
-                    pickle.dump(answer, pipe)
+                    pipe.write(told)
                 status = 0
             finally:
                 os._exit(status)
