@@ -282,7 +282,7 @@ def lead(jobs: int) -> int:
             (number,) = interrupt.args
             say(f"interrupted by {signal.Signals(number).name}")
             status = 128 + number
-    left = sum(map(still_there, objects))
+    left = sum(still_there(thing) for thing in objects)
     say(f"{left} objects left behind")
     return 1 if left else status
 

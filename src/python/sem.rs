@@ -478,11 +478,6 @@ impl SemaphoreSet {
         Self(set)
     }
 
-    /// The core's handle.
-    pub(super) const fn core(&self) -> core::SemaphoreSet {
-        self.0
-    }
-
     fn operations(&self, ops: &Bound<'_, PyTuple>, undo: Flag) -> PyResult<Vec<Operation>> {
         if ops.is_empty() {
             return Err(PyValueError::new_err("at least one operation (index, delta) is required"));

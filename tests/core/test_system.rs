@@ -153,7 +153,7 @@ fn looking_changes_neither_attachments_nor_times() {
 fn attached_processes_are_named() {
     alone(|| {
         let memory = segment(10);
-        assert_eq!(system::attached_processes(&memory).unwrap(), []);
+        assert_eq!(system::attached_processes(&memory).unwrap(), [0; 0]);
         let attach = || memory.attach(AttachOptions::default()).unwrap();
         let sleeper = |ready: &SemaphoreSet| {
             let _attachments = (attach(), attach());
@@ -167,7 +167,7 @@ fn attached_processes_are_named() {
         pids.sort_unstable();
         assert_eq!(system::attached_processes(&memory).unwrap(), pids);
         let other = segment(10);
-        assert_eq!(system::attached_processes(&other).unwrap(), []);
+        assert_eq!(system::attached_processes(&other).unwrap(), [0; 0]);
         memory.remove().unwrap();
         assert_eq!(system::attached_processes(&memory).unwrap(), pids, "marked for removal");
         drop(children);
@@ -248,8 +248,8 @@ fn processes_that_wait_on_a_queue_are_named() {
         |queue: &MessageQueue| system::waiting_processes(Kind::MessageQueue, queue.id()).unwrap();
     assert_eq!(waiting(&queue), [receiver.0.as_raw()]);
     assert_eq!(waiting(&other), []);
-    assert_eq!(system::waiting_processes(Kind::SemaphoreSet, queue.id()).unwrap(), []);
-    assert_eq!(system::waiting_processes(Kind::SharedMemory, queue.id()).unwrap(), []);
+    assert_eq!(system::waiting_processes(Kind::SemaphoreSet, queue.id()).unwrap(), [0; 0]);
+    assert_eq!(system::waiting_processes(Kind::SharedMemory, queue.id()).unwrap(), [0; 0]);
 }
 
 fn new_segment() -> SharedMemory {
