@@ -44,7 +44,7 @@ lint-format: build/checkers.stamp
 
 lint-rust:
 	cargo clippy --quiet --locked --all-targets -- -D warnings
-	cargo clippy --quiet --locked --all-targets --features python -- -D warnings
+	cargo clippy --quiet --locked --lib --features python -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --no-deps
 	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --locked --no-deps --document-private-items \
 		--features python
