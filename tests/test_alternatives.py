@@ -131,7 +131,7 @@ class TestMemoryIsDetachedWhileAViewIsInUse:
         assert support.run_python(code).returncode == -signal.SIGSEGV
 
     def test_multiprocessing(self) -> None:
-        memory = PlainMemory(create=True, size=10)
+        memory: Any = PlainMemory(create=True, size=10)
         view = memory.buf[:5]
         with pytest.raises(BufferError):
             memory.close()
@@ -174,7 +174,8 @@ class TestSelect:
 
     def test_multiprocessing(self) -> None:
         plain: Any = FORK.Queue()
-        for handle in (plain, FORK.Semaphore()):
+        handles: list[Any] = [plain, FORK.Semaphore()]
+        for handle in handles:
             with pytest.raises(TypeError):
                 select.select([handle], [], [], 0)
         assert select.select([plain._reader], [], [], 0) == ([], [], [])

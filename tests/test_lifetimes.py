@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import support
@@ -181,7 +182,11 @@ if REMOVED:
 """
 
 
-HANDLES = {"sem": ipc.SemaphoreSet, "msg": ipc.MessageQueue, "shm": ipc.SharedMemory}
+HANDLES: dict[str, Any] = {
+    "sem": ipc.SemaphoreSet,
+    "msg": ipc.MessageQueue,
+    "shm": ipc.SharedMemory,
+}
 
 
 @pytest.mark.parametrize("removed", [False, True])

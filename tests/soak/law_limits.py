@@ -157,7 +157,8 @@ def law_forks_with_live_handles(scale: float) -> Law:
         guard.release()
     given = list(semaphores.values)
     semaphores.remove()
-    for thing in (*queues, *memories):
+    made: list[Made] = [*queues, *memories]
+    for thing in made:
         thing.remove()
     return Law(
         "a forked child's end changes nothing of the parent's",
