@@ -20,6 +20,7 @@ use crate::wait::{Deadline, TimeLimit};
 
 mod transfer;
 
+pub(crate) use crate::sys::packet::Room;
 pub(crate) use transfer::{Incoming, Outgoing};
 
 /// A message as it was received: its type, always above 0, and its bytes.
@@ -368,7 +369,8 @@ impl MessageQueue {
     /// # Ok::<(), sysv_ipc_rs::Error>(())
     /// ```
     pub fn send_deadline(&self, mtype: i64, data: &[u8], deadline: Deadline) -> Result<()> {
-        let mut outgoing = Outgoing::new(*self, mtype);
+        let mut room = Room::new();
+        let mut outgoing = Outgoing::new(&mut room, *self, mtype);
         let sent = outgoing.set_text(data).and_then(|()| match outgoing.attempt() {
             Err(Errno::EAGAIN) if !deadline.passed() => {
                 outgoing.wait(&mut TimeLimit::new(deadline))
@@ -415,7 +417,8 @@ impl MessageQueue {
     /// # Ok::<(), sysv_ipc_rs::Error>(())
     /// ```
     pub fn receive_deadline(&self, selection: Selection, deadline: Deadline) -> Result<Message> {
-        let mut incoming = Incoming::new(*self, selection, None, false);
+        let mut room = Room::new();
+        let mut incoming = Incoming::new(&mut room, *self, selection, None, false);
         let received = match incoming.attempt() {
             Err(Errno::ENOMSG) if !deadline.passed() => {
                 incoming.wait(&mut TimeLimit::new(deadline))
@@ -455,7 +458,8 @@ impl MessageQueue {
     /// ```
     #[doc(alias = "MSG_COPY")]
     pub fn peek(&self, index: u32) -> Result<Option<Message>> {
-        let mut incoming = Incoming::peek(*self, index);
+        let mut room = Room::new();
+        let mut incoming = Incoming::peek(&mut room, *self, index);
         match incoming.attempt() {
             Ok(()) => Ok(Some(Message { mtype: incoming.mtype(), data: incoming.text().to_vec() })),
             Err(Errno::ENOMSG) => Ok(None),

@@ -10,7 +10,7 @@ use crate::ipc::Control;
 #[cfg(feature = "python")]
 use crate::ipc::Key;
 use crate::sys;
-use crate::sys::packet::Packet;
+use crate::sys::packet::{Packet, Room};
 use crate::system::Limit;
 use crate::wait::TimeLimit;
 
@@ -21,23 +21,23 @@ const TEXT_MAX: usize = c_int::MAX as usize;
 const GROWTH: usize = 8;
 
 /// A message to be sent.
-pub(crate) struct Outgoing {
+pub(crate) struct Outgoing<'room> {
     queue: MessageQueue,
-    packet: Packet,
+    packet: Packet<'room>,
 }
 
-impl Outgoing {
+impl<'room> Outgoing<'room> {
     #[inline]
-    pub(crate) fn new(queue: MessageQueue, mtype: i64) -> Self {
-        let mut packet = Packet::new();
+    pub(crate) fn new(room: &'room mut Room, queue: MessageQueue, mtype: i64) -> Self {
+        let mut packet = Packet::new(room);
         packet.set_mtype(mtype);
         Self { queue, packet }
     }
 
     /// As `msgsnd` itself, whatever the id.
     #[cfg(feature = "python")]
-    pub(crate) fn bare(id: i32, mtype: i64) -> Self {
-        Self::new(MessageQueue { id, key: Key::PRIVATE }, mtype)
+    pub(crate) fn bare(room: &'room mut Room, id: i32, mtype: i64) -> Self {
+        Self::new(room, MessageQueue { id, key: Key::PRIVATE }, mtype)
     }
 
     /// `msgsnd`, once.
@@ -67,7 +67,7 @@ impl Outgoing {
     }
 
     #[cfg(feature = "python")]
-    pub(crate) fn packet_mut(&mut self) -> &mut Packet {
+    pub(crate) fn packet_mut(&mut self) -> &mut Packet<'room> {
         &mut self.packet
     }
 
@@ -117,7 +117,8 @@ impl MessageQueue {
     /// Succeeds if a message waits, and takes nothing: there is no room for any text. Only an empty
     /// message is taken by that, and sent back.
     pub(crate) fn sense(self, selection: Selection, flags: c_int) -> sys::Result<()> {
-        let mut packet = Packet::new();
+        let mut room = Room::new();
+        let mut packet = Packet::new(&mut room);
         let flags = flags | selection.flags();
         match sys::msgrcv(self.id, &mut packet, 0, selection.msgtyp, flags) {
             Err(Errno::E2BIG) => Ok(()),
@@ -128,7 +129,7 @@ impl MessageQueue {
 
     /// What an errno of `msgrcv` means.
     pub(crate) fn receive_error(self, errno: Errno) -> Error {
-        Incoming::new(self, Selection::ANY, None, false).error(errno)
+        Incoming::new(&mut Room::new(), self, Selection::ANY, None, false).error(errno)
     }
 
     /// Refuses a length that no message of this queue can have now.
@@ -179,46 +180,48 @@ fn over_max_bytes(error: Error, len: u64, max_bytes: u64) -> Error {
 }
 
 /// A message to be received.
-pub(crate) struct Incoming {
+pub(crate) struct Incoming<'room> {
     queue: MessageQueue,
-    packet: Packet,
+    packet: Packet<'room>,
     msgtyp: c_long,
     flags: c_int,
     max_size: Option<usize>,
     truncate: bool,
 }
 
-impl Incoming {
+impl<'room> Incoming<'room> {
     /// A message of at most `max_size` bytes; a longer one stays where it is, unless `truncate`.
     #[inline]
     pub(crate) fn new(
+        room: &'room mut Room,
         queue: MessageQueue,
         selection: Selection,
         max_size: Option<usize>,
         truncate: bool,
     ) -> Self {
         let (msgtyp, flags) = (selection.msgtyp, selection.flags());
-        Self { queue, packet: Packet::new(), msgtyp, flags, max_size, truncate }
+        Self { queue, packet: Packet::new(room), msgtyp, flags, max_size, truncate }
     }
 
-    pub(crate) fn peek(queue: MessageQueue, index: u32) -> Self {
+    pub(crate) fn peek(room: &'room mut Room, queue: MessageQueue, index: u32) -> Self {
         let (msgtyp, flags) = (c_long::from(index), libc::MSG_COPY | libc::IPC_NOWAIT);
-        Self { queue, packet: Packet::new(), msgtyp, flags, max_size: None, truncate: false }
+        Self { queue, packet: Packet::new(room), msgtyp, flags, max_size: None, truncate: false }
     }
 
-    /// As `msgrcv` itself, whatever the id; with room for `room` of the `msgsz` bytes at first.
+    /// As `msgrcv` itself, whatever the id; with room for `at_first` of the `msgsz` bytes at first.
     #[cfg(feature = "python")]
     pub(crate) fn bare(
+        room: &'room mut Room,
         id: i32,
         msgsz: usize,
         msgtyp: c_long,
         msgflg: c_int,
-        room: usize,
+        at_first: usize,
     ) -> sys::Result<Self> {
         // To the kernel it is a signed number.
         let largest = isize::try_from(msgsz).map_err(|_| Errno::EINVAL)?.cast_unsigned();
-        let mut packet = Packet::new();
-        packet.make_room(largest.min(room)).map_err(|_| Errno::ENOMEM)?;
+        let mut packet = Packet::new(room);
+        packet.make_room(largest.min(at_first)).map_err(|_| Errno::ENOMEM)?;
         Ok(Self {
             queue: MessageQueue { id, key: Key::PRIVATE },
             packet,

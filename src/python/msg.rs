@@ -11,7 +11,7 @@ use super::handle;
 use super::readiness::Readiness;
 use super::record::record;
 use super::wait::{Timeout, raise_late};
-use crate::msg::{self as core, Incoming, Outgoing, Selection};
+use crate::msg::{self as core, Incoming, Outgoing, Room, Selection};
 use crate::readiness::Watched;
 
 mod message;
@@ -261,7 +261,8 @@ impl MessageQueue {
     )]
     fn send(&self, data: &Bound<'_, PyAny>, r#type: MessageType, timeout: Timeout) -> PyResult<()> {
         raise_late()?;
-        let mut outgoing = Outgoing::new(self.0, r#type.0);
+        let mut room = Room::new();
+        let mut outgoing = Outgoing::new(&mut room, self.0, r#type.0);
         transfer::load(&mut outgoing, data)?;
         transfer::send(data.py(), &outgoing, timeout)
     }
@@ -285,7 +286,8 @@ impl MessageQueue {
     )]
     fn try_send(&self, data: &Bound<'_, PyAny>, r#type: MessageType) -> PyResult<bool> {
         raise_late()?;
-        let mut outgoing = Outgoing::new(self.0, r#type.0);
+        let mut room = Room::new();
+        let mut outgoing = Outgoing::new(&mut room, self.0, r#type.0);
         transfer::load(&mut outgoing, data)?;
         transfer::try_send(data.py(), &outgoing)
     }
@@ -361,7 +363,8 @@ impl MessageQueue {
     ) -> PyResult<Py<Message>> {
         raise_late()?;
         let selection = selection(r#type, exclude)?;
-        let mut incoming = Incoming::new(self.0, selection, max_size.0, truncate.0);
+        let mut room = Room::new();
+        let mut incoming = Incoming::new(&mut room, self.0, selection, max_size.0, truncate.0);
         transfer::receive(py, &mut incoming, timeout)?;
         transfer::message(py, &incoming)
     }
@@ -397,7 +400,8 @@ impl MessageQueue {
     ) -> PyResult<Option<Py<Message>>> {
         raise_late()?;
         let selection = selection(r#type, exclude)?;
-        let mut incoming = Incoming::new(self.0, selection, max_size.0, truncate.0);
+        let mut room = Room::new();
+        let mut incoming = Incoming::new(&mut room, self.0, selection, max_size.0, truncate.0);
         if transfer::try_receive(py, &mut incoming)? {
             transfer::message(py, &incoming).map(Some)
         } else {
@@ -442,7 +446,9 @@ impl MessageQueue {
         raise_late()?;
         let target = WritableBytes::new(buffer)?;
         let selection = selection(r#type, exclude)?;
-        let mut incoming = Incoming::new(self.0, selection, Some(target.len()), truncate.0);
+        let mut room = Room::new();
+        let mut incoming =
+            Incoming::new(&mut room, self.0, selection, Some(target.len()), truncate.0);
         transfer::receive(buffer.py(), &mut incoming, timeout)?;
         transfer::hand_over(buffer.py(), &incoming, &target)
     }
@@ -478,7 +484,9 @@ impl MessageQueue {
         raise_late()?;
         let target = WritableBytes::new(buffer)?;
         let selection = selection(r#type, exclude)?;
-        let mut incoming = Incoming::new(self.0, selection, Some(target.len()), truncate.0);
+        let mut room = Room::new();
+        let mut incoming =
+            Incoming::new(&mut room, self.0, selection, Some(target.len()), truncate.0);
         if transfer::try_receive(buffer.py(), &mut incoming)? {
             transfer::hand_over(buffer.py(), &incoming, &target).map(Some)
         } else {
@@ -519,7 +527,9 @@ impl MessageQueue {
         let limit = size(limit, "limit", 1)?;
         raise_late()?;
         let messages = PyList::empty(py);
-        let mut incoming = Incoming::new(self.0, selection(r#type, exclude)?, None, false);
+        let mut room = Room::new();
+        let mut incoming =
+            Incoming::new(&mut room, self.0, selection(r#type, exclude)?, None, false);
         transfer::receive(py, &mut incoming, timeout)?;
         transfer::rest(py, &mut incoming, limit, messages)
     }
@@ -570,7 +580,8 @@ impl MessageQueue {
     /// See msgop(2), MSG_COPY.
     #[pyo3(signature = (index=Place::FIRST), text_signature = "($self, index=0)")]
     fn peek(&self, py: Python<'_>, index: Place) -> PyResult<Option<Py<Message>>> {
-        let mut incoming = Incoming::peek(self.0, index.0);
+        let mut room = Room::new();
+        let mut incoming = Incoming::peek(&mut room, self.0, index.0);
         if transfer::try_receive(py, &mut incoming)? {
             transfer::copied(py, &incoming).map(Some)
         } else {
@@ -720,7 +731,8 @@ impl MessageIterator {
         if self.ended.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let mut incoming = Incoming::new(self.queue, self.selection, None, false);
+        let mut room = Room::new();
+        let mut incoming = Incoming::new(&mut room, self.queue, self.selection, None, false);
         if transfer::receive_in_time(py, &mut incoming, self.timeout)? {
             return transfer::message(py, &incoming).map(Some);
         }

@@ -12,26 +12,32 @@ const HEADER: usize = size_of::<c_long>();
 const INLINE: usize = 8192;
 
 #[repr(C, align(8))]
-struct Inline([MaybeUninit<u8>; HEADER + INLINE]);
+struct Inline([u8; HEADER + INLINE]);
+
+/// Room on the caller's stack, where it is never copied, as it would be inside a [`Packet`].
+pub(crate) struct Room(MaybeUninit<Inline>);
+
+impl Room {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+}
 
 /// A message on its way into the kernel or out of it.
-pub(crate) struct Packet {
-    inline: Inline,
+pub(crate) struct Packet<'room> {
+    inline: &'room mut Room,
     /// Used instead of `inline` if it isn't empty; in words, for the type's alignment.
     heap: Vec<MaybeUninit<c_long>>,
     /// Type and so many bytes of text are initialised.
     text_len: usize,
 }
 
-impl Packet {
+impl<'room> Packet<'room> {
     /// An empty message with room for [`INLINE`] bytes.
     #[inline]
-    pub(crate) fn new() -> Self {
-        let mut packet = Self {
-            inline: Inline([MaybeUninit::uninit(); HEADER + INLINE]),
-            heap: Vec::new(),
-            text_len: 0,
-        };
+    pub(crate) fn new(inline: &'room mut Room) -> Self {
+        let mut packet = Self { inline, heap: Vec::new(), text_len: 0 };
         packet.set_mtype(0);
         packet
     }

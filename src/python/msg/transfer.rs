@@ -7,7 +7,7 @@ use pyo3::types::{PyList, PyTuple};
 
 use super::message::Message;
 use super::types::MessageType;
-use crate::msg::{self as core, Incoming, Outgoing};
+use crate::msg::{self as core, Incoming, Outgoing, Room};
 use crate::python::buffer::{self, Bytes, LONG_COPY, WritableBytes};
 use crate::python::wait::{Timeout, raise_later, time_limit, wait_detached};
 use crate::sys;
@@ -127,7 +127,8 @@ pub(super) fn send_many(
         queue.check_text_len(longest)?;
     }
     let deadline = timeout.deadline();
-    let mut outgoing = Outgoing::new(queue, 1);
+    let mut room = Room::new();
+    let mut outgoing = Outgoing::new(&mut room, queue, 1);
     for (count, (mtype, bytes)) in texts.iter().enumerate() {
         outgoing.set_mtype(*mtype);
         let sent = give_turn(py, count)

@@ -10,7 +10,7 @@ use pyo3::types::PyTuple;
 use super::ints::{Int, Key, Long, SizeT};
 use super::structs::{Msginfo, MsqidDs};
 use super::{answer, detached, new_values};
-use crate::msg::{Incoming, Outgoing};
+use crate::msg::{Incoming, Outgoing, Room};
 use crate::python::buffer::{self, Bytes, LONG_COPY};
 use crate::python::msg::given_back;
 use crate::sys::{self, MSG_STAT_ANY};
@@ -63,7 +63,8 @@ pub(super) fn msgsnd(
     mtext: &Bound<'_, PyAny>,
     msgflg: Int,
 ) -> PyResult<()> {
-    let mut message = Outgoing::bare(msqid.0, mtype.0);
+    let mut room = Room::new();
+    let mut message = Outgoing::bare(&mut room, msqid.0, mtype.0);
     Bytes::new(mtext)?
         .send_with(py, &mut message)
         .map_err(|_| PyMemoryError::new_err("no memory for the message"))?;
@@ -105,7 +106,9 @@ pub(super) fn msgrcv(
     msgtyp: Long,
     msgflg: Int,
 ) -> PyResult<Bound<'_, PyTuple>> {
-    let mut message = answer(py, Incoming::bare(msqid.0, msgsz.0, msgtyp.0, msgflg.0, LONG_COPY))?;
+    let mut room = Room::new();
+    let mut message =
+        answer(py, Incoming::bare(&mut room, msqid.0, msgsz.0, msgtyp.0, msgflg.0, LONG_COPY))?;
     if msgflg.0 & IPC_NOWAIT == 0 {
         detached(py, || message.call(usize::MAX))?;
     } else {
