@@ -20,7 +20,7 @@ use crate::python::buffer::Bytes;
 ///     ValueError: The type is not above 0.
 ///
 /// See msgop(2).
-#[pyclass(frozen, freelist = 64, module = "sysv_ipc_rs")]
+#[pyclass(frozen, module = "sysv_ipc_rs")]
 #[derive(Debug)]
 pub(crate) struct Message {
     mtype: i64,
