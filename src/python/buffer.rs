@@ -26,7 +26,6 @@ impl View {
     /// Refuses `str` and whatever has no contiguous buffer.
     ///
     /// PyO3's own refuses what has no shape or strides, such as the arrays of `ctypes`.
-    #[cold]
     fn contiguous(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = value.py();
         if value.is_instance_of::<PyString>() {
@@ -62,44 +61,45 @@ impl Drop for View {
 /// C's or Fortran's.
 const ANY_ORDER: std::ffi::c_char = b'A'.cast_signed();
 
-/// The bytes of an argument, held as long as this lives.
-pub(super) enum Bytes<'a, 'py> {
+enum Held<'a, 'py> {
     /// `bytes`, which never change.
     Frozen(&'a Bound<'py, PyBytes>),
     /// Any other contiguous buffer. Others may write to it meanwhile.
-    Buffer(View),
+    Buffer(#[allow(dead_code, reason = "what is held")] View),
+}
+
+/// The bytes of an argument, held as long as this lives.
+pub(super) struct Bytes<'a, 'py> {
+    held: Held<'a, 'py>,
+    from: *const u8,
+    len: usize,
 }
 
 impl<'a, 'py> Bytes<'a, 'py> {
     /// Refuses `str` and whatever has no contiguous buffer.
     #[inline]
     pub(super) fn new(value: &'a Bound<'py, PyAny>) -> PyResult<Self> {
-        match value.cast_exact::<PyBytes>() {
-            Ok(bytes) => Ok(Self::Frozen(bytes)),
-            Err(_) => View::contiguous(value).map(Self::Buffer),
-        }
+        let Ok(bytes) = value.cast_exact::<PyBytes>() else { return Self::of_buffer(value) };
+        let text = bytes.as_bytes();
+        Ok(Self { held: Held::Frozen(bytes), from: text.as_ptr(), len: text.len() })
+    }
+
+    #[cold]
+    fn of_buffer(value: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let view = View::contiguous(value)?;
+        let (from, len) = (view.0.buf.cast_const().cast(), view.len());
+        Ok(Self { held: Held::Buffer(view), from, len })
     }
 
     #[inline]
     pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Frozen(bytes) => bytes.as_bytes().len(),
-            Self::Buffer(view) => view.len(),
-        }
-    }
-
-    #[inline]
-    fn as_ptr(&self) -> *const u8 {
-        match self {
-            Self::Frozen(bytes) => bytes.as_bytes().as_ptr(),
-            Self::Buffer(view) => view.0.buf.cast_const().cast(),
-        }
+        self.len
     }
 
     /// Makes these bytes the text of a message.
     #[inline]
     pub(super) fn send_with(&self, py: Python<'_>, message: &mut Outgoing) -> sys::Result<()> {
-        let (from, len) = (self.as_ptr(), self.len());
+        let (from, len) = (self.from, self.len);
         let filled = if len > LONG_COPY {
             let from = from.expose_provenance();
             py.detach(|| {
@@ -116,18 +116,17 @@ impl<'a, 'py> Bytes<'a, 'py> {
 
     /// The same bytes as a `bytes` object.
     pub(super) fn to_bytes(&self, py: Python<'py>) -> PyResult<Py<PyBytes>> {
-        if let Self::Frozen(bytes) = self {
-            return Ok((*bytes).clone().unbind());
+        if let Held::Frozen(bytes) = self.held {
+            return Ok(bytes.clone().unbind());
         }
         // SAFETY: the buffer is held, so that many bytes can be read there.
-        unsafe { new_bytes_from(py, self.as_ptr(), self.len()) }
+        unsafe { new_bytes_from(py, self.from, self.len) }
     }
 
     /// Where these bytes are, for a copy that may be made detached from the interpreter.
     #[inline]
     pub(super) fn source(&self) -> Source<'_> {
-        let address = self.as_ptr().expose_provenance();
-        Source { address, len: self.len(), held: PhantomData }
+        Source { address: self.from.expose_provenance(), len: self.len, held: PhantomData }
     }
 }
 

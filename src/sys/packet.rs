@@ -43,16 +43,23 @@ impl<'room> Packet<'room> {
     }
 
     /// Makes room for `text_len` bytes of text. What the packet held is forgotten.
+    #[inline]
     pub(crate) fn make_room(&mut self, text_len: usize) -> Result<(), TryReserveError> {
         self.text_len = 0;
         if text_len > self.room() {
-            self.heap = Vec::new();
-            let words = text_len.div_ceil(HEADER).saturating_add(1);
-            self.heap.try_reserve_exact(words)?;
-            // SAFETY: the memory is reserved, and MaybeUninit needs no initialising.
-            unsafe { self.heap.set_len(words) };
+            self.make_heap(text_len)?;
         }
         self.set_mtype(0);
+        Ok(())
+    }
+
+    #[cold]
+    fn make_heap(&mut self, text_len: usize) -> Result<(), TryReserveError> {
+        self.heap = Vec::new();
+        let words = text_len.div_ceil(HEADER).saturating_add(1);
+        self.heap.try_reserve_exact(words)?;
+        // SAFETY: the memory is reserved, and MaybeUninit needs no initialising.
+        unsafe { self.heap.set_len(words) };
         Ok(())
     }
 
