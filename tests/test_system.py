@@ -485,6 +485,8 @@ def test_orphans_truth_table(remove_later: Callable[[ipc.SharedMemory], ipc.Shar
 
     with used.attach():
         assert not is_orphan(used), "attached"
+        support.in_child(lambda: use(used))
+        assert not is_orphan(used), "attached, though creator and last user are dead"
     assert not is_orphan(used), "its last user lives"
 
 

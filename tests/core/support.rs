@@ -139,6 +139,9 @@ impl Drop for Child {
     }
 }
 
+/// Seconds after which a child that hangs is killed.
+const ENDS_WITHIN: u32 = 120;
+
 /// Forks a process that runs `life` and exits: with 0, or with 101 if it panics.
 pub(crate) fn child(life: impl FnOnce()) -> Child {
     // SAFETY: the child uses memory and this crate only; the C library makes its allocator usable
@@ -146,6 +149,7 @@ pub(crate) fn child(life: impl FnOnce()) -> Child {
     match unsafe { fork() }.expect("a fork") {
         ForkResult::Parent { child } => Child(child),
         ForkResult::Child => {
+            nix::unistd::alarm::set(ENDS_WITHIN);
             let ended = catch_unwind(AssertUnwindSafe(life));
             if let Err(panic) = &ended {
                 tell(panic.downcast_ref::<String>().map_or_else(

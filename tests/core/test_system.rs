@@ -289,6 +289,8 @@ fn an_orphan_has_no_attachment_no_creator_and_no_last_user() {
         let memory = left_by_a_child(true);
         let attachment = memory.attach(AttachOptions::default()).unwrap();
         assert!(!is_orphan(&memory), "attached");
+        in_child(|| drop(memory.attach(AttachOptions::default()).unwrap()));
+        assert!(!is_orphan(&memory), "attached, though creator and last user are dead");
         drop(attachment);
         assert!(!is_orphan(&memory), "we are its last user");
 
