@@ -247,7 +247,7 @@ fn processes_that_wait_on_a_queue_are_named() {
     let waiting =
         |queue: &MessageQueue| system::waiting_processes(Kind::MessageQueue, queue.id()).unwrap();
     assert_eq!(waiting(&queue), [receiver.0.as_raw()]);
-    assert_eq!(waiting(&other), []);
+    assert_eq!(waiting(&other), [0; 0]);
     assert_eq!(system::waiting_processes(Kind::SemaphoreSet, queue.id()).unwrap(), [0; 0]);
     assert_eq!(system::waiting_processes(Kind::SharedMemory, queue.id()).unwrap(), [0; 0]);
 }
@@ -383,7 +383,7 @@ fn a_set_or_queue_is_never_more_than_suspected_and_not_while_a_user_lives() {
             });
             objects.collect()
         };
-        assert_eq!(suspected(), [], "an idle master's");
+        assert_eq!(suspected(), [0; 0], "an idle master's");
         in_child(|| {
             set.op(&[op(0, 1)]).unwrap();
             queue.send(1, b"x").unwrap();
@@ -392,10 +392,10 @@ fn a_set_or_queue_is_never_more_than_suspected_and_not_while_a_user_lives() {
         assert_eq!(system::orphans().unwrap(), []);
         set.op(&[op(0, 1)]).unwrap();
         queue.receive(Selection::ANY).unwrap();
-        assert_eq!(suspected(), []);
+        assert_eq!(suspected(), [0; 0]);
         let receiver = child(|| drop(queue.receive(Selection::of(1))));
         until_waiting(Kind::MessageQueue, queue.id(), receiver.0);
         in_child(|| drop(queue.send(2, b"").and_then(|()| queue.receive(Selection::of(2)))));
-        assert_eq!(suspected(), [], "somebody waits on it");
+        assert_eq!(suspected(), [0; 0], "somebody waits on it");
     });
 }
