@@ -43,9 +43,9 @@ fn argument<'a, 'py>(
 fn new_values<'a, 'py, T: PyClass>(
     given: Option<&'a Bound<'py, PyAny>>,
 ) -> PyResult<&'a Bound<'py, T>> {
-    given.and_then(|given| given.cast().ok()).ok_or_else(|| {
-        PyTypeError::new_err(format!("IPC_SET takes a {}", <T as pyo3::PyTypeInfo>::NAME))
-    })
+    given
+        .and_then(|given| given.cast().ok())
+        .ok_or_else(|| PyTypeError::new_err(format!("IPC_SET takes a {}", <T as PyClass>::NAME)))
 }
 
 /// The members of a struct that is given as a tuple or alike.
