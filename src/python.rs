@@ -6,6 +6,7 @@
 use pyo3::prelude::*;
 
 mod buffer;
+mod closable;
 mod convert;
 mod error;
 mod handle;
@@ -28,7 +29,8 @@ mod _core {
     use super::convert::{ftok, key_from_name};
     #[pymodule_export]
     use super::msg::{
-        Message, MessageIterator, MessageQueue, MessageQueueStat, reopen_message_queue,
+        Message, MessageIterator, MessageQueue, MessageQueueStat, checked_messages,
+        checked_selection, reopen_message_queue,
     };
     #[pymodule_export]
     use super::raw::raw;
@@ -36,8 +38,8 @@ mod _core {
     use super::readiness::Readiness;
     #[pymodule_export]
     use super::sem::{
-        Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, reopen_semaphore,
-        reopen_semaphore_set,
+        Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, Taker, checked_units,
+        reopen_semaphore, reopen_semaphore_set,
     };
     #[pymodule_export]
     use super::shm::{
@@ -51,7 +53,7 @@ mod _core {
         waiters, waiting_processes,
     };
     #[pymodule_export]
-    use super::wait::{set_wakeup_signal, wakeup_signal};
+    use super::wait::{checked_timeout, set_wakeup_signal, wakeup_signal};
 
     #[pymodule_export]
     const IPC_PRIVATE: i32 = libc::IPC_PRIVATE;

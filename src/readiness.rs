@@ -9,12 +9,9 @@
 //! - On a semaphore it needs write permission, updates the last pid and the time of the last
 //!   operation, and counts among those who wait.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -23,16 +20,11 @@ use crate::error::{Error, Result};
 use crate::msg::{MessageQueue, Selection};
 use crate::sem::{Operation, OperationFlags, SemaphoreSet};
 use crate::sys;
-use crate::sys::process::Generation;
-use crate::sys::signal::{SignalSet, signal_thread, thread_id};
-use crate::wait::{Deadline, still_wakes, wakeup_signal};
+use crate::wait::Deadline;
+use crate::wait::sleeper::{Bell, Sleeper, close_inherited};
 
-/// How long the watcher sleeps at a time where no signal can wake it.
+/// How long the watcher sleeps at a time where nothing can wake it.
 const SLICE: Duration = Duration::from_millis(5);
-
-/// How often the watcher is signalled until it has seen it, and for how long at most.
-const KNOCK: Duration = Duration::from_micros(200);
-const KNOCKING: Duration = Duration::from_secs(2);
 
 /// What is watched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +85,6 @@ struct Shared {
     event: EventFd,
     state: Mutex<State>,
     changed: Condvar,
-    /// The watcher's id in the kernel; 0 before it runs.
-    watcher: AtomicI32,
 }
 
 impl Shared {
@@ -110,12 +100,9 @@ impl Shared {
     }
 
     /// The watcher's life.
-    fn watch(&self, signal: Option<i32>) {
-        // Everything else is for the program's own threads.
-        let _ = SignalSet::all_but(signal.unwrap_or(0)).apply(libc::SIG_SETMASK);
-        self.watcher.store(thread_id(), Ordering::Release);
+    fn watch(&self, bell: &Bell) {
         while self.until_cleared() {
-            let answer = if signal.is_some() { self.watched.sleep() } else { self.pause() };
+            let answer = if bell.is_silent() { self.pause() } else { self.watched.sleep() };
             // Any error is for `clear` to tell, which will meet it too.
             if answer != Err(Errno::EINTR) {
                 self.mark_ready(&mut self.state());
@@ -163,10 +150,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Readiness {
     shared: Arc<Shared>,
-    descriptor: OwnedFd,
-    maker: Generation,
-    signal: Option<i32>,
-    thread: Option<JoinHandle<()>>,
+    watcher: Sleeper,
 }
 
 impl Readiness {
@@ -175,33 +159,22 @@ impl Readiness {
     /// # Errors
     /// Those of receiving, or of `semop`; the errno of `eventfd` or of making a thread.
     pub fn new(watched: Watched) -> Result<Self> {
-        let failed = |call| move |errno| Error::from_errno(call, errno);
         let ready = watched.look().map_err(|errno| watched.error(errno))?;
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let event =
-            EventFd::from_value_and_flags(ready.into(), flags).map_err(failed("eventfd"))?;
-        // The watcher keeps its own, so that it never writes to a descriptor that is another's.
-        let descriptor =
-            event.as_fd().try_clone_to_owned().map_err(|error| failed("dup")(errno_of(&error)))?;
-        let shared = Arc::new(Shared {
-            watched,
-            event,
-            state: Mutex::new(State { ready, ..State::default() }),
-            changed: Condvar::new(),
-            watcher: AtomicI32::new(0),
-        });
-        let (signal, watcher) = (wakeup_signal(), Arc::clone(&shared));
-        let thread = spawn_without_signals(move || watcher.watch(signal))
-            .map_err(|error| failed("pthread_create")(errno_of(&error)))?;
-        let maker = Generation::current();
-        Ok(Self { shared, descriptor, maker, signal, thread: Some(thread) })
+        let event = EventFd::from_value_and_flags(ready.into(), flags)
+            .map_err(|errno| Error::from_errno("eventfd", errno))?;
+        let state = Mutex::new(State { ready, closing: false });
+        let shared = Arc::new(Shared { watched, event, state, changed: Condvar::new() });
+        let its = Arc::clone(&shared);
+        let watcher = Sleeper::start(move |bell| its.watch(bell))?;
+        Ok(Self { shared, watcher })
     }
 
     /// Whether this is the process that made it. A forked child shares the descriptor, and must
     /// not read it.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        self.maker == Generation::current()
+        self.watcher.is_ours()
     }
 
     /// Looks again: unless something waits still, the descriptor is not readable any more until
@@ -232,58 +205,22 @@ impl Readiness {
         }
         Ok(())
     }
-
-    /// Tells the watcher to end, and wakes it out of the kernel until it has.
-    fn stop(&self, thread: JoinHandle<()>) {
-        self.shared.state().closing = true;
-        self.shared.changed.notify_all();
-        let given_up = Instant::now() + KNOCKING;
-        while !thread.is_finished() {
-            let watcher = self.shared.watcher.load(Ordering::Acquire);
-            // A program may have taken the signal for itself meanwhile.
-            if let Some(signal) = self.signal.filter(|&signal| watcher != 0 && still_wakes(signal))
-            {
-                let _ = signal_thread(watcher, signal);
-            }
-            if Instant::now() >= given_up {
-                // It ends by itself when the kernel lets it go.
-                return;
-            }
-            thread::park_timeout(KNOCK);
-        }
-        let _ = thread.join();
-    }
 }
 
 impl AsFd for Readiness {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
+        self.shared.event.as_fd()
     }
 }
 
 impl Drop for Readiness {
     fn drop(&mut self) {
-        let Some(thread) = self.thread.take() else { return };
         if self.is_ours() {
-            self.stop(thread);
+            self.shared.state().closing = true;
+            self.shared.changed.notify_all();
         } else {
-            // The thread is the parent's; here there is none to wake or to wait for.
-            std::mem::forget(thread);
+            close_inherited(&self.shared.event);
         }
+        self.watcher.end();
     }
-}
-
-/// A thread inherits the mask: no signal of the program's may ever be handled there.
-fn spawn_without_signals(life: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    let mask = SignalSet::all_but(0).apply(libc::SIG_SETMASK);
-    let builder = thread::Builder::new().name("sysv_ipc_rs watcher".to_owned());
-    let thread = builder.stack_size(256 * 1024).spawn(life);
-    if let Ok(mask) = mask {
-        let _ = mask.apply(libc::SIG_SETMASK);
-    }
-    thread
-}
-
-fn errno_of(error: &io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN))
 }

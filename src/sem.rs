@@ -19,10 +19,12 @@ use crate::wait::Deadline;
 mod create;
 mod guard;
 mod operation;
+mod taker;
 
 pub use create::Creation;
 pub use guard::SemaphoreGuard;
 pub use operation::{Operation, OperationFlags};
+pub use taker::Taker;
 
 /// What the kernel tells about a set (`struct semid_ds`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,10 +9,11 @@ use crate::sys;
 use crate::sys::signal::{SignalSet, ThreadTimer};
 
 mod signal;
+pub(crate) mod sleeper;
 
 #[cfg(fuzzing)]
 pub(crate) use signal::blocked_mask as parse_blocked_mask;
-pub(crate) use signal::still_wakes;
+use signal::claim;
 pub use signal::{set_wakeup_signal, wakeup_signal};
 
 /// The moment at which a wait ends, on the monotonic clock; or never.

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 
 use super::buffer::WritableBytes;
-use super::convert::{Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner, size};
+use super::convert::{Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner};
 use super::handle;
 use super::readiness::Readiness;
 use super::record::record;
@@ -14,13 +14,15 @@ use super::wait::{Timeout, raise_late};
 use crate::msg::{self as core, Incoming, Outgoing, Room, Selection};
 use crate::readiness::Watched;
 
+mod checks;
 mod message;
 mod transfer;
 mod types;
 
+pub(super) use checks::{checked_messages, checked_selection};
 pub(super) use message::Message;
 pub(super) use transfer::given_back;
-use types::{MaxBytes, MaxSize, MessageType, Place, WantedType, selection};
+use types::{Limit, MaxBytes, MaxSize, MessageType, Place, WantedType, selection};
 
 record! {
     /// What the kernel tells about a message queue, at one moment (`struct msqid_ds`).
@@ -518,20 +520,19 @@ impl MessageQueue {
     )]
     fn receive_many<'py>(
         &self,
-        limit: &Bound<'py, PyAny>,
+        py: Python<'py>,
+        limit: Limit,
         r#type: WantedType,
         exclude: Flag,
         timeout: Timeout,
     ) -> PyResult<Bound<'py, PyList>> {
-        let py = limit.py();
-        let limit = size(limit, "limit", 1)?;
         raise_late()?;
         let messages = PyList::empty(py);
         let mut room = Room::new();
         let mut incoming =
             Incoming::new(&mut room, self.0, selection(r#type, exclude)?, None, false);
         transfer::receive(py, &mut incoming, timeout)?;
-        transfer::rest(py, &mut incoming, limit, messages)
+        transfer::rest(py, &mut incoming, limit.0, messages)
     }
 
     /// An iterator that takes one message after the other, and ends when none comes in time.

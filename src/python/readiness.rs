@@ -1,12 +1,13 @@
 //! `Readiness`: a descriptor for event loops.
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::closable::Closable;
 use crate::readiness::{self as core, Watched};
 
 /// A descriptor that becomes readable when a matching message waits, or when enough can be taken
@@ -26,29 +27,17 @@ use crate::readiness::{self as core, Watched};
 /// See eventfd(2), msgop(2), semop(2).
 #[pyclass(frozen, weakref, module = "sysv_ipc_rs")]
 #[derive(Debug)]
-pub(crate) struct Readiness(Mutex<Option<Arc<core::Readiness>>>);
+pub(crate) struct Readiness(Closable<core::Readiness>);
 
 impl Readiness {
     /// Begins to watch.
     pub(super) fn watch(py: Python<'_>, watched: Watched) -> PyResult<Self> {
         let readiness = py.detach(|| core::Readiness::new(watched))?;
-        Ok(Self(Mutex::new(Some(Arc::new(readiness)))))
-    }
-
-    fn take(&self) -> Option<Arc<core::Readiness>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        Ok(Self(Closable::new(readiness)))
     }
 
     fn open(&self) -> PyResult<Arc<core::Readiness>> {
-        let readiness = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let readiness =
-            readiness.ok_or_else(|| PyValueError::new_err("the readiness is closed"))?;
-        if readiness.is_ours() {
-            return Ok(readiness);
-        }
-        Err(PyRuntimeError::new_err(
-            "the readiness belongs to the process that made it; close() it",
-        ))
+        self.0.open("readiness", core::Readiness::is_ours)
     }
 }
 
@@ -88,8 +77,7 @@ impl Readiness {
 
     /// Ends the watching and closes the descriptor. A second call does nothing.
     fn close(&self, py: Python<'_>) {
-        let readiness = self.take();
-        py.detach(|| drop(readiness));
+        self.0.close(py);
     }
 
     fn __enter__(slf: Py<Self>) -> PyResult<Py<Self>> {

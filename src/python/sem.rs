@@ -16,12 +16,14 @@ use crate::sys;
 
 mod guard;
 mod member;
+mod taker;
 mod values;
 
 use values::{EachValue, Values};
 
 pub(super) use guard::SemaphoreGuard;
 pub(super) use member::{Semaphore, reopen_semaphore};
+pub(super) use taker::{Taker, checked_units};
 
 record! {
     /// What the kernel tells about a semaphore set, at one moment (`struct semid_ds`).

@@ -130,6 +130,15 @@ fn warn_of_pauses(py: Python<'_>) -> PyResult<()> {
     PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), text, 1)
 }
 
+/// The seconds of a `timeout`; `None` for ever. For `sysv_ipc_rs.aio`.
+#[pyfunction]
+pub(super) fn checked_timeout(timeout: Timeout) -> Option<f64> {
+    match timeout {
+        Timeout::Endless => None,
+        Timeout::Within(time) => Some(time.as_secs_f64()),
+    }
+}
+
 /// The real-time signal that ends the timed waits of queues; see `sysv_ipc_rs.wakeup_signal`.
 #[pyfunction]
 pub(super) fn wakeup_signal() -> Option<i32> {

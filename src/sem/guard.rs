@@ -81,6 +81,19 @@ impl SemaphoreGuard {
         let give = Operation::new(self.index, self.units, OperationFlags::UNDO);
         self.set.try_raw(&[give]).map_err(|errno| self.set.op_error(errno, 1))
     }
+
+    /// Makes it as if the units had been taken without `SEM_UNDO`: nothing gives them back by
+    /// itself any more.
+    pub fn keep(self) {
+        if !self.is_ours() || !self.held.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        // One step, in which nobody else can take them. Where it is refused (the set is gone, or
+        // its mode forbids it by now), they stay taken, and go back when the process ends.
+        let give = Operation::new(self.index, self.units, OperationFlags::UNDO);
+        let take = Operation::new(self.index, -self.units, OperationFlags::empty());
+        let _ = self.set.try_raw(&[give, take]);
+    }
 }
 
 impl Drop for SemaphoreGuard {

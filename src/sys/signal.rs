@@ -114,7 +114,13 @@ impl SignalSet {
 }
 
 /// A timer on CLOCK_MONOTONIC that signals the thread that made it. Drop deletes it.
+#[derive(Debug)]
 pub(crate) struct ThreadTimer(timer_t);
+
+// SAFETY: a timer's id is a number that any thread of the process may use.
+unsafe impl Send for ThreadTimer {}
+// SAFETY: the calls on a timer are atomic in the kernel.
+unsafe impl Sync for ThreadTimer {}
 
 impl ThreadTimer {
     pub(crate) fn new(signal: c_int) -> Result<Self> {
@@ -132,7 +138,15 @@ impl ThreadTimer {
 
     /// Fires after `first` (at least a nanosecond), then again every `period`.
     pub(crate) fn start(&self, first: Duration, period: Duration) -> Result<()> {
-        let first = first.max(Duration::from_nanos(1));
+        self.set(first.max(Duration::from_nanos(1)), period)
+    }
+
+    /// Fires no more.
+    pub(crate) fn stop(&self) -> Result<()> {
+        self.set(Duration::ZERO, Duration::ZERO)
+    }
+
+    fn set(&self, first: Duration, period: Duration) -> Result<()> {
         let times = itimerspec { it_interval: to_timespec(period), it_value: to_timespec(first) };
         // SAFETY: the timer is alive until drop; `times` is only read.
         let set = unsafe { libc::timer_settime(self.0, 0, &raw const times, ptr::null_mut()) };
@@ -153,17 +167,4 @@ pub(crate) fn to_timespec(time: Duration) -> timespec {
         tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
         tv_nsec: time.subsec_nanos().into(),
     }
-}
-
-/// The kernel's id of the calling thread.
-pub(crate) fn thread_id() -> libc::pid_t {
-    // SAFETY: gettid has no preconditions.
-    unsafe { libc::gettid() }
-}
-
-/// Sends `signal` to one thread of this process.
-pub(crate) fn signal_thread(thread: libc::pid_t, signal: c_int) -> Result<()> {
-    let pid = std::process::id().cast_signed();
-    // SAFETY: only integers are passed.
-    Errno::result(unsafe { libc::tgkill(pid, thread, signal) }).map(drop)
 }

@@ -67,8 +67,17 @@ pub(crate) fn claim() -> Option<c_int> {
 }
 
 /// Whether the signal still does nothing but end system calls.
-pub(crate) fn still_wakes(signal: c_int) -> bool {
+fn still_wakes(signal: c_int) -> bool {
     disposition(signal) == Ok(Disposition::Ours)
+}
+
+/// As [`still_wakes`], and makes it so again where the program has reset all handlers.
+pub(crate) fn keep(signal: c_int) -> bool {
+    match disposition(signal) {
+        Ok(Disposition::Ours) => true,
+        Ok(Disposition::Default) => handle(signal).is_ok(),
+        _ => false,
+    }
 }
 
 /// As [`claim`], for a thread with this mask: one that blocks the signal for a purpose of its own

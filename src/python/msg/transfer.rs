@@ -112,6 +112,30 @@ fn collect<T>(items: impl Iterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
     Ok(collected)
 }
 
+/// The types and texts of messages, each of which could fit.
+fn texts<'a, 'py>(
+    queue: core::MessageQueue,
+    pairs: &'a [(MessageType, Bound<'py, PyAny>)],
+) -> PyResult<Vec<(i64, Bytes<'a, 'py>)>> {
+    let texts = collect(pairs.iter().map(|(mtype, data)| Ok((mtype.0, Bytes::new(data)?))))?;
+    if let Some(longest) = texts.iter().map(|(_, bytes)| bytes.len()).max() {
+        queue.check_text_len(longest)?;
+    }
+    Ok(texts)
+}
+
+/// What [`send_many`] would send.
+pub(super) fn messages(
+    py: Python<'_>,
+    queue: core::MessageQueue,
+    messages: &Bound<'_, PyAny>,
+    mtype: MessageType,
+) -> PyResult<Vec<Message>> {
+    let pairs = collect(messages.try_iter()?.map(|item| pair(item?, mtype)))?;
+    let texts = texts(queue, &pairs)?;
+    collect(texts.iter().map(|(mtype, bytes)| Ok(Message::of(*mtype, bytes.to_bytes(py)?))))
+}
+
 /// Sends all messages that go before the time is up or an error comes; how many that were. Nothing
 /// is sent if one of them is no message, or can never fit.
 pub(super) fn send_many(
@@ -122,10 +146,7 @@ pub(super) fn send_many(
     timeout: Timeout,
 ) -> PyResult<usize> {
     let pairs = collect(messages.try_iter()?.map(|item| pair(item?, mtype)))?;
-    let texts = collect(pairs.iter().map(|(mtype, data)| Ok((mtype.0, Bytes::new(data)?))))?;
-    if let Some(longest) = texts.iter().map(|(_, bytes)| bytes.len()).max() {
-        queue.check_text_len(longest)?;
-    }
+    let texts = texts(queue, &pairs)?;
     let deadline = timeout.deadline();
     let mut room = Room::new();
     let mut outgoing = Outgoing::new(&mut room, queue, 1);

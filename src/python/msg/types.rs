@@ -20,6 +20,8 @@ arguments! {
     MaxBytes(Option<u64>): max_bytes;
     /// The most bytes that a queue may hold.
     NewMaxBytes(u64): new_max_bytes;
+    /// How many messages are taken at most.
+    Limit(usize): limit;
     /// The place of a message in its queue.
     Place(u32): place;
 }
@@ -38,6 +40,10 @@ impl MaxSize {
 
 impl MaxBytes {
     pub(super) const DEFAULT: Self = Self(None);
+}
+
+impl Limit {
+    pub(super) const ONE: Self = Self(1);
 }
 
 impl Place {
@@ -64,6 +70,10 @@ fn max_bytes(value: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
 
 fn new_max_bytes(value: &Bound<'_, PyAny>) -> PyResult<u64> {
     convert::small(value, "max_bytes", 0..=i32::MAX.into())
+}
+
+fn limit(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    convert::size(value, "limit", 1)
 }
 
 fn place(value: &Bound<'_, PyAny>) -> PyResult<u32> {

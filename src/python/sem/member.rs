@@ -73,6 +73,10 @@ impl Semaphore {
         SemaphoreGuard::of(core::SemaphoreGuard::new(self.set, self.index, units.0))
     }
 
+    pub(super) fn taker(&self) -> PyResult<core::Taker> {
+        Ok(core::Taker::new(self.set, self.index)?)
+    }
+
     /// The guard of the `with` block that ends now: the newest of this thread, or, where a block is
     /// left in another thread than it was entered in, the newest that this process holds.
     fn pop(&self, py: Python<'_>) -> Option<Py<SemaphoreGuard>> {
