@@ -9,7 +9,10 @@ use crate::python::convert::Flag;
 
 /// `type`, `exclude`, `max_size` and `limit` as the receiving calls of `MessageQueue` take them.
 #[pyfunction]
-#[pyo3(signature = (r#type, exclude, max_size=MaxSize::ANY, limit=Limit::ONE))]
+#[pyo3(
+    signature = (r#type, exclude, max_size=MaxSize::ANY, limit=Limit::ONE),
+    text_signature = "(type, exclude, max_size=None, limit=1)"
+)]
 pub(in crate::python) fn checked_selection(
     r#type: WantedType,
     exclude: Flag,
