@@ -18,7 +18,7 @@ macro_rules! record {
         pub(crate) struct $name { $($(#[$field_doc])* pub(crate) $field: $type,)* }
 
         impl $name {
-            const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+            pub(crate) const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
         }
 
         #[pymethods]

@@ -5,179 +5,20 @@ use pyo3::Borrowed;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::type_object::PyTypeInfo;
-use pyo3::types::{PyIterator, PyList};
 
 use super::convert::Id;
 use super::msg::{MessageQueue, MessageQueueStat};
-use super::record::{Several, record};
 use super::sem::{SemaphoreSet, SemaphoreSetStat};
 use super::shm::{SharedMemory, SharedMemoryStat};
 use crate::ipc::Kind;
 use crate::system as core;
-use crate::{Result, msg, sem, shm};
+use crate::{msg, sem, shm};
 
-record! {
-    /// The kernel's limits of our IPC namespace, in the kernel's own units.
-    ///
-    /// `limit_source` tells the file that shows and sets each.
-    ///
-    /// See proc_sys_kernel(5).
-    "sysv_ipc_rs.system" Limits {
-        /// Most semaphores in one set.
-        semmsl: u64,
-        /// Most semaphores in all sets together.
-        semmns: u64,
-        /// Most operations in one semop.
-        semopm: u64,
-        /// Most semaphore sets.
-        semmni: u64,
-        /// Largest value of a semaphore; fixed.
-        semvmx: u64,
-        /// Most message queues.
-        msgmni: u64,
-        /// Most bytes in one message.
-        msgmax: u64,
-        /// Bytes that a new queue may hold.
-        msgmnb: u64,
-        /// Most pages of shared memory in all segments together.
-        shmall: u64,
-        /// Most bytes in one segment.
-        shmmax: u64,
-        /// Fewest bytes in one segment; fixed.
-        shmmin: u64,
-        /// Most segments.
-        shmmni: u64,
-    }
-}
+mod listing;
+mod records;
 
-record! {
-    /// What is in use, of every user, in our IPC namespace.
-    ///
-    /// See semctl(2), SEM_INFO; msgctl(2), MSG_INFO; shmctl(2), SHM_INFO.
-    "sysv_ipc_rs.system" Usage {
-        /// Semaphore sets.
-        semaphore_sets: u64,
-        /// Semaphores in all sets.
-        semaphores: u64,
-        /// Message queues.
-        message_queues: u64,
-        /// Messages in all queues.
-        messages: u64,
-        /// Bytes of those messages.
-        message_bytes: u64,
-        /// Shared memory segments, those marked for removal among them.
-        segments: u64,
-        /// Bytes of all segments, in whole pages.
-        segment_bytes: u64,
-        /// Bytes of segments that are in memory.
-        resident_bytes: u64,
-        /// Bytes of segments that are swapped out.
-        swapped_bytes: u64,
-    }
-}
-
-record! {
-    /// Those who wait on one semaphore of a set.
-    ///
-    /// See semctl(2), GETNCNT and GETZCNT.
-    "sysv_ipc_rs.system" Waiters {
-        /// Which semaphore of the set.
-        index: u16,
-        /// How many threads wait for its value to grow.
-        waiting: i32,
-        /// How many threads wait for it to become 0.
-        waiting_zero: i32,
-        /// Their processes, as far as we may look into them.
-        pids: Several<i32>,
-    }
-}
-
-record! {
-    /// A segment that is left over, and what tells so.
-    "sysv_ipc_rs.system" Orphan {
-        /// What the kernel tells about it.
-        segment: SharedMemoryStat,
-        /// Why nobody can be using it, as texts.
-        reasons: Several<String>,
-    }
-}
-
-record! {
-    /// A set or a queue that perhaps nobody uses any more, and what makes it look so.
-    "sysv_ipc_rs.system" Suspect {
-        /// What the kernel tells about it: SemaphoreSetStat or MessageQueueStat.
-        object: SuspectedObject,
-        /// What speaks for it, as texts. None of it is a proof.
-        reasons: Several<String>,
-    }
-}
-
-/// The stat of a set or of a queue.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, FromPyObject, IntoPyObject)]
-pub(crate) enum SuspectedObject {
-    Set(SemaphoreSetStat),
-    Queue(MessageQueueStat),
-}
-
-impl From<core::Limits> for Limits {
-    fn from(limits: core::Limits) -> Self {
-        let core::Limits { semmsl, semmns, semopm, semmni, semvmx, .. } = limits;
-        let core::Limits { msgmni, msgmax, msgmnb, shmall, shmmax, shmmin, shmmni, .. } = limits;
-        Self {
-            semmsl,
-            semmns,
-            semopm,
-            semmni,
-            semvmx,
-            msgmni,
-            msgmax,
-            msgmnb,
-            shmall,
-            shmmax,
-            shmmin,
-            shmmni,
-        }
-    }
-}
-
-impl From<core::Usage> for Usage {
-    fn from(usage: core::Usage) -> Self {
-        Self {
-            semaphore_sets: usage.semaphore_sets,
-            semaphores: usage.semaphores,
-            message_queues: usage.message_queues,
-            messages: usage.messages,
-            message_bytes: usage.message_bytes,
-            segments: usage.segments,
-            segment_bytes: usage.segment_bytes,
-            resident_bytes: usage.resident_bytes,
-            swapped_bytes: usage.swapped_bytes,
-        }
-    }
-}
-
-impl From<core::Waiters> for Waiters {
-    fn from(waiters: core::Waiters) -> Self {
-        let core::Waiters { index, waiting, waiting_zero, pids } = waiters;
-        Self { index, waiting, waiting_zero, pids: Several(pids) }
-    }
-}
-
-impl From<core::Orphan> for Orphan {
-    fn from(orphan: core::Orphan) -> Self {
-        Self { segment: orphan.segment.into(), reasons: Several(orphan.reasons) }
-    }
-}
-
-impl From<core::Suspect> for Suspect {
-    fn from(suspect: core::Suspect) -> Self {
-        let object = match suspect.object {
-            core::SuspectedObject::SemaphoreSet(stat) => SuspectedObject::Set(stat.into()),
-            core::SuspectedObject::MessageQueue(stat) => SuspectedObject::Queue(stat.into()),
-        };
-        Self { object, reasons: Several(suspect.reasons) }
-    }
-}
+use listing::{Listing, Stats};
+pub(super) use records::{Limits, Orphan, Suspect, Usage, Waiters};
 
 /// The id that a handle, a stat, or an int names.
 fn id_of<Handle: PyTypeInfo, Stat: PyTypeInfo>(value: &Bound<'_, PyAny>) -> PyResult<i32> {
@@ -210,15 +51,6 @@ impl<'py> FromPyObject<'_, 'py> for AnySegment {
     }
 }
 
-/// Collects what `list` finds, detached, and hands it out one by one.
-fn listing<'py, Stat: IntoPyObject<'py> + From<T>, T: Send, I: Iterator<Item = T>>(
-    py: Python<'py>,
-    list: impl FnOnce() -> Result<I> + Send,
-) -> PyResult<Bound<'py, PyIterator>> {
-    let found: Vec<T> = py.detach(|| Ok::<_, crate::Error>(list()?.collect()))?;
-    PyList::new(py, found.into_iter().map(Stat::from))?.try_iter()
-}
-
 /// Every user's semaphore sets, also those that we may not use.
 ///
 /// The list is taken at the call. A set that exists throughout is in it exactly once, whatever is
@@ -229,8 +61,8 @@ fn listing<'py, Stat: IntoPyObject<'py> + From<T>, T: Send, I: Iterator<Item = T
 ///
 /// See semctl(2), SEM_STAT_ANY.
 #[pyfunction]
-pub(super) fn semaphore_sets(py: Python<'_>) -> PyResult<Bound<'_, PyIterator>> {
-    listing::<SemaphoreSetStat, _, _>(py, core::semaphore_sets)
+pub(super) fn semaphore_sets(py: Python<'_>) -> PyResult<Listing> {
+    Listing::of(py, || Ok(Stats::Sets(core::semaphore_sets()?.collect())))
 }
 
 /// Every user's message queues, also those that we may not use.
@@ -243,8 +75,8 @@ pub(super) fn semaphore_sets(py: Python<'_>) -> PyResult<Bound<'_, PyIterator>> 
 ///
 /// See msgctl(2), MSG_STAT_ANY.
 #[pyfunction]
-pub(super) fn message_queues(py: Python<'_>) -> PyResult<Bound<'_, PyIterator>> {
-    listing::<MessageQueueStat, _, _>(py, core::message_queues)
+pub(super) fn message_queues(py: Python<'_>) -> PyResult<Listing> {
+    Listing::of(py, || Ok(Stats::Queues(core::message_queues()?.collect())))
 }
 
 /// Every user's shared memory segments, those marked for removal among them.
@@ -257,8 +89,8 @@ pub(super) fn message_queues(py: Python<'_>) -> PyResult<Bound<'_, PyIterator>> 
 ///
 /// See shmctl(2), SHM_STAT_ANY.
 #[pyfunction]
-pub(super) fn shared_memory_segments(py: Python<'_>) -> PyResult<Bound<'_, PyIterator>> {
-    listing::<SharedMemoryStat, _, _>(py, core::shared_memory_segments)
+pub(super) fn shared_memory_segments(py: Python<'_>) -> PyResult<Listing> {
+    Listing::of(py, || Ok(Stats::Segments(core::shared_memory_segments()?.collect())))
 }
 
 /// The kernel's limits of our IPC namespace.
