@@ -143,7 +143,7 @@ class Boss:
         self.sent: dict[int, float] = {}
         self.took: dict[int, list[float]] = {priority: [] for priority in PRIORITIES}
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
-        self.doomed: list[tuple[int, int]] = []
+        self.lost = False
         self.deaths: list[str] = []
         self.handed_out_again = 0
         self.messages = 0
@@ -174,9 +174,6 @@ class Boss:
         self.messages += 1
 
     def listen(self) -> None:
-        if self.doomed:
-            self.kill(*self.doomed.pop())
-            return
         try:
             reports = self.queue.receive_many(WINDOW, REPORT, timeout=PATIENCE)
         except WaitTimeoutError:
@@ -186,27 +183,31 @@ class Boss:
         for report in reports:
             number, pid, done = NEWS.unpack(report.data)
             if not done:
-                self.doomed.append((number, pid))
+                self.kill(number, pid)
             elif number in self.sent:  # a job that was handed out twice may be done twice
-                seconds = time.monotonic() - self.sent.pop(number)
-                self.took[self.jobs[number][1]].append(seconds)
+                self.finish(number)
+
+    def finish(self, number: int) -> None:
+        self.took[self.jobs[number][1]].append(time.monotonic() - self.sent.pop(number))
 
     def kill(self, number: int, pid: int) -> None:
         holds = self.lock.value == 0 and self.lock.last_pid == pid
-        doing = "holding the lock" if holds else "at work"
         worker = self.workers.pop(pid)
         worker.kill()
         worker.wait()
-        started = time.monotonic()
-        while (guard := self.lock.try_hold()) is None:
-            # The other one that is to die may hold it, and waits for us.
-            self.listen()
-        guard.release()
-        milliseconds = (time.monotonic() - started) * 1000
-        say(f"worker {pid} is killed while {doing} on job {number}")
-        say(f"  {milliseconds:.1f} ms after its end the parent had the lock")
-        self.deaths.append(doing)
-        self.hand_out_again({pid})
+        self.deaths.append("holding the lock" if holds else "at work")
+        say(f"worker {pid} is killed while {self.deaths[-1]}, on job {number}")
+        if holds:
+            started = time.monotonic()
+            with self.lock.hold(timeout=10):
+                milliseconds = (time.monotonic() - started) * 1000
+            say(f"  {milliseconds:.1f} ms after its end the parent had the lock")
+        self.hand_out_again(number)
+
+    def hand_out_again(self, number: int) -> None:
+        say(f"  job {number} is handed out again")
+        self.send(number, URGENT)
+        self.handed_out_again += 1
 
     def look_after_workers(self) -> None:
         """No news for a while: has somebody else killed workers, perhaps before they claimed?"""
@@ -214,21 +215,21 @@ class Boss:
         for pid in dead:
             del self.workers[pid]
             say(f"worker {pid} has died")
-            self.deaths.append("by another's hand")
+            self.deaths.append("by somebody else")
         if not self.workers:
             sys.exit("no worker is left")
-        if dead:
-            self.hand_out_again(dead | {0})
-
-    def hand_out_again(self, dead: set[int]) -> None:
-        """What is with them (0: with nobody) and not done. To do a job twice does no harm."""
-        with self.lock:
-            states = {number: self.table.state(number) for number in self.sent}
-        for number, (claimed_by, done) in states.items():
-            if claimed_by in dead and not done:
-                say(f"  job {number} is handed out again")
-                self.send(number, URGENT)
-                self.handed_out_again += 1
+        self.lost = self.lost or bool(dead)
+        # One that is to be killed with the lock may have taken it right now.
+        if self.lost and (guard := self.lock.try_hold()):
+            with guard:
+                states = {number: self.table.state(number) for number in self.sent}
+            for number, (claimed_by, done) in states.items():
+                # Killed before the claim, or between result and report; twice does no harm.
+                if done:
+                    self.finish(number)
+                elif claimed_by not in self.workers:
+                    self.hand_out_again(number)
+            self.lost = False
 
     def dismiss_workers(self) -> None:
         for _ in self.workers:
@@ -282,7 +283,7 @@ def lead(jobs: int) -> int:
             (number,) = interrupt.args
             say(f"interrupted by {signal.Signals(number).name}")
             status = 128 + number
-    left = sum(still_there(thing) for thing in objects)
+    left = sum(map(still_there, objects))
     say(f"{left} objects left behind")
     return 1 if left else status
 
