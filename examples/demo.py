@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
+from typing import TypeAlias
 
 from sysv_ipc_rs import (
     Attachment,
@@ -33,6 +34,8 @@ from sysv_ipc_rs import (
     SharedMemory,
     WaitTimeoutError,
 )
+
+Handle: TypeAlias = MessageQueue | SemaphoreSet | SharedMemory
 
 WORKERS = 8
 DOOMED = {2: "locked", 5: "working"}  # the workers that are killed, and when
@@ -262,7 +265,7 @@ def lead(jobs: int) -> int:
         stack.callback(semaphores.remove)
         memory = SharedMemory.create(size=jobs * ENTRY)
         stack.callback(memory.remove)
-        objects = (queue, semaphores, memory)
+        objects: list[Handle] = [queue, semaphores, memory]
         say(*objects, sep="\n")
 
         lock, gate = semaphores
@@ -300,7 +303,7 @@ def tell(boss: Boss, seconds: float) -> None:
     say(f"{deaths}, {boss.handed_out_again} jobs handed out again")
 
 
-def still_there(handle: MessageQueue | SemaphoreSet | SharedMemory) -> bool:
+def still_there(handle: Handle) -> bool:
     try:
         type(handle).from_id(handle.id)
     except RemovedError:
