@@ -48,7 +48,14 @@ export CARGO_TARGET_DIR=$work/target
 rm -f "$work"/wheels/*.whl
 "$venv/bin/maturin" build -q --release -i "$venv/bin/python" -o "$work/wheels"
 "$venv/bin/python" -m pip install -q --force-reinstall --no-deps "$work"/wheels/*.whl
-"$venv/bin/python" -m pip install -q --group test || echo "notice: some test dependencies are missing"
+# One by one: not every package can be built for such an interpreter.
+list='import tomllib
+print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["test"], sep="\n")'
+"$venv/bin/python" -c "$list" | while read -r package; do
+    "$venv/bin/python" -m pip install -q "$package" >/dev/null 2>&1 \
+        || echo "notice: $package can't be installed here, and what needs it is left out"
+done
+"$venv/bin/python" -c 'import hypothesis' 2>/dev/null || set -- --ignore tests/test_state_machines.py "$@"
 
 rm -rf "$tree/python"
 check='import sys, sysv_ipc_rs; assert not sys._is_gil_enabled(), "importing it has turned the GIL on"'
