@@ -22,6 +22,8 @@ use sysv_ipc_rs::shm::{CreateOptions, SharedMemory};
 use sysv_ipc_rs::system;
 
 pub(crate) const NOBODY: u32 = 65534;
+/// A user that no test runs as.
+pub(crate) const SOMEBODY: u32 = 65533;
 pub(crate) const MODE: Mode = Mode::OWNER;
 
 /// A kernel object that is removed at the end, also of a test that fails.
@@ -211,15 +213,37 @@ pub(crate) fn as_user(uid: u32, life: impl FnOnce()) {
 
 pub(crate) fn become_user(uid: u32) {
     let (user, group) = (Uid::from_raw(uid), Gid::from_raw(uid));
-    setgroups(&[]).expect("root's rights");
-    setresgid(group, group, group).expect("root's rights");
-    setresuid(user, user, user).expect("root's rights");
+    allowed(setgroups(&[]));
+    allowed(setresgid(group, group, group));
+    allowed(setresuid(user, user, user));
+}
+
+/// Our own user id.
+pub(crate) fn our_uid() -> u32 {
+    Uid::effective().as_raw()
+}
+
+/// Whether tests may do what root may; others are left out where not.
+pub(crate) fn is_root() -> bool {
+    Uid::effective().is_root()
+}
+
+/// In a child: what needs root's rights, without which the child ends here and counts as good.
+pub(crate) fn allowed(done: nix::Result<()>) {
+    match done {
+        Err(Errno::EPERM) => {
+            tell("left out: needs root's rights");
+            // SAFETY: ends the process at once, without the parent's exit handlers.
+            unsafe { libc::_exit(0) }
+        }
+        done => done.expect("root's rights"),
+    }
 }
 
 /// Runs in a child with its own IPC namespace, whose limits in `/proc/sys/kernel` are these.
 pub(crate) fn in_namespace(limits: &[(&str, &str)], life: impl FnOnce()) {
     in_child(|| {
-        unshare(CloneFlags::CLONE_NEWIPC).expect("root's rights");
+        allowed(unshare(CloneFlags::CLONE_NEWIPC));
         for (name, value) in limits {
             set_limit(name, value);
         }

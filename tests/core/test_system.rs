@@ -16,8 +16,8 @@ use sysv_ipc_rs::system::{self, SuspectedObject};
 use sysv_ipc_rs::wait::Deadline;
 
 use crate::support::{
-    Child, MODE, NOBODY, Temporary, alone, as_user, child, in_child, in_namespace, limit, op,
-    queue, segment, set, until_waiting,
+    Child, MODE, NOBODY, Temporary, allowed, alone, as_user, child, in_child, in_namespace, limit,
+    op, queue, segment, set, until_waiting,
 };
 
 const PAGE: u64 = 4096;
@@ -357,7 +357,7 @@ fn a_process_whose_first_thread_has_ended_lives() {
 #[test]
 fn a_pid_of_another_pid_namespace_is_unknown() {
     in_child(|| {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID).unwrap();
+        allowed(nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID));
         // In the namespace of the children we see them, but they see nobody of ours.
         let memory = new_segment();
         in_child(|| {
