@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import ctypes
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol, TypeVar
@@ -42,6 +43,9 @@ def leftovers(pytestconfig: pytest.Config) -> Iterator[None]:
     """
     before = support.objects()
     yield
+    # A caught exception's frame keeps what was attached there.
+    if support.objects() - before:
+        gc.collect()
     left = support.objects() - before
     libc = ctypes.CDLL(None)
     for kind, number in left if pytestconfig.stash[OURS_ALONE] else ():
@@ -87,6 +91,15 @@ def semaphore_set() -> Iterator[ipc.SemaphoreSet]:
 def queue() -> Iterator[ipc.MessageQueue]:
     """A private message queue."""
     made = ipc.MessageQueue.create()
+    yield made
+    with suppress(ipc.RemovedError):
+        made.remove()
+
+
+@pytest.fixture
+def memory() -> Iterator[ipc.SharedMemory]:
+    """A private segment of 5000 bytes."""
+    made = ipc.SharedMemory.create(size=5000)
     yield made
     with suppress(ipc.RemovedError):
         made.remove()

@@ -114,6 +114,21 @@ impl Attachment {
         Ok((indices.start.unsigned_abs(), indices.slicelength))
     }
 
+    /// The offset of an aligned word.
+    fn word(&self, offset: &Extent<'_>, Kind(word): Kind) -> PyResult<usize> {
+        let Some(last) = self.size.checked_sub(word.size()) else {
+            let (size, name) = (self.size, word.name());
+            let text = format!("a segment of {size} bytes has no room for a word of kind {name}");
+            return Err(PyValueError::new_err(text));
+        };
+        let offset = offset.within("offset", 0..=last, 0)?;
+        if offset.is_multiple_of(word.size()) {
+            return Ok(offset);
+        }
+        let text = format!("offset {offset} is no multiple of {}: it is not aligned", word.size());
+        Err(PyValueError::new_err(text))
+    }
+
     fn copy_out<'py>(
         &self,
         py: Python<'py>,
@@ -302,20 +317,8 @@ impl Attachment {
     ///     ValueError: It is not inside the segment, not aligned or of no such kind, or the
     ///         attachment is detached.
     fn atomic(&self, offset: Extent<'_>, kind: Kind) -> PyResult<AtomicInteger> {
-        let memory = self.mapping.share()?;
-        let size = kind.0.size();
-        let Some(last) = self.size.checked_sub(size) else {
-            return Err(PyValueError::new_err(format!(
-                "a segment of {} bytes has no room for an {}",
-                self.size,
-                kind.0.name()
-            )));
-        };
-        let offset = offset.within("offset", 0..=last, 0)?;
-        if offset.is_multiple_of(size) {
-            return Ok(AtomicInteger::of(memory, offset, kind.0));
-        }
-        Err(PyValueError::new_err(format!("offset {offset} is no multiple of {size}")))
+        let offset = self.checked(self.word(&offset, kind))?;
+        Ok(AtomicInteger::of(self.mapping.share()?, offset, kind.0))
     }
 
     /// Refuses every new access from now on. The memory is unmapped at once if no buffer was ever
