@@ -7,6 +7,8 @@
     allow(dead_code, reason = "`raw` exports all of C's constants")
 )]
 
+#[cfg(test)]
+mod layout;
 pub(crate) mod loose;
 pub(crate) mod packet;
 pub(crate) mod process;

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 import pytest
 import support
 import sysv_ipc_rs as ipc
+from sysv_ipc_rs import raw
 
 
 class Removable(Protocol):
@@ -103,3 +104,57 @@ def memory() -> Iterator[ipc.SharedMemory]:
     yield made
     with suppress(ipc.RemovedError):
         made.remove()
+
+
+def make_set() -> Iterator[support.MakeSet]:
+    """Makes sets of these values by the C API, which are removed after the test."""
+    made = []
+
+    def make(*values: int, key: int = raw.IPC_PRIVATE, mode: int = 0o600) -> int:
+        semid = raw.semget(key, len(values), raw.IPC_CREAT | raw.IPC_EXCL | mode)
+        made.append(semid)
+        if any(values):
+            raw.semctl(semid, 0, raw.SETALL, values)
+        return semid
+
+    yield make
+    for semid in made:
+        with suppress(OSError):
+            raw.semctl(semid, 0, raw.IPC_RMID)
+
+
+@pytest.fixture
+def make_queue() -> Iterator[support.MakeQueue]:
+    """Makes queues by the C API, which are removed after the test."""
+    made = []
+
+    def make(*, key: int = raw.IPC_PRIVATE, mode: int = 0o600, qbytes: int | None = None) -> int:
+        msqid = raw.msgget(key, raw.IPC_CREAT | raw.IPC_EXCL | mode)
+        made.append(msqid)
+        if qbytes is not None:
+            ds = raw.msgctl(msqid, raw.IPC_STAT)
+            raw.msgctl(msqid, raw.IPC_SET, ds._replace(msg_qbytes=qbytes))
+        return msqid
+
+    yield make
+    for msqid in made:
+        with suppress(OSError):
+            raw.msgctl(msqid, raw.IPC_RMID)
+
+
+@pytest.fixture
+def make_segment() -> Iterator[support.MakeSegment]:
+    """Makes segments by the C API, which are removed after the test."""
+    made = []
+
+    def make(
+        size: int = 5000, flags: int = 0, *, key: int = raw.IPC_PRIVATE, mode: int = 0o600
+    ) -> int:
+        shmid = raw.shmget(key, size, raw.IPC_CREAT | raw.IPC_EXCL | flags | mode)
+        made.append(shmid)
+        return shmid
+
+    yield make
+    for shmid in made:
+        with suppress(OSError):
+            raw.shmctl(shmid, raw.IPC_RMID)

@@ -1,10 +1,12 @@
 """What several tests need: children, other users, own namespaces, waiting for facts."""
 
 import ctypes
+import errno
 import os
 import pickle
 import platform
 import random
+import re
 import shutil
 import signal
 import struct
@@ -21,6 +23,10 @@ from typing import TypeVar, cast
 import pytest
 
 T = TypeVar("T")
+
+MakeSet = Callable[..., int]
+MakeQueue = Callable[..., int]
+MakeSegment = Callable[..., int]
 
 NOBODY = 65534
 CLONE_NEWIPC = 0x08000000
@@ -250,6 +256,21 @@ def handler(number: int, function: Callable[..., object]) -> Iterator[None]:
         signal.signal(number, before)
 
 
+@contextmanager
+def signal_when_blocked(number: int = signal.SIGUSR1) -> Iterator[None]:
+    """Sends the signal to this thread as soon as it sleeps in a System V call."""
+    ident, tid = threading.get_ident(), threading.get_native_id()
+
+    def send() -> None:
+        wait_for(lambda: blocked(os.getpid(), tid), "a call that waits")
+        signal.pthread_kill(ident, number)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    yield
+    sender.join()
+
+
 class Index:
     """An object with `__index__`, which gives, raises, or does something."""
 
@@ -266,6 +287,16 @@ class Index:
 def name(value: object) -> str:
     """What a test with this parameter is called."""
     return getattr(value, "__qualname__", None) or repr(value)[:40]
+
+
+@contextmanager
+def fails(number: int) -> Iterator[pytest.ExceptionInfo[OSError]]:
+    """A plain `OSError` with this errno: the builtin class and the text that C has for it."""
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))) as caught:
+        yield caught
+    assert caught.value.errno == number, f"{errno.errorcode[number]} expected"
+    assert caught.value.args == (number, os.strerror(number))
+    assert type(caught.value) is type(OSError(number, ""))
 
 
 NUMBERS = {"semget": 64, "semop": 65, "semctl": 66, "semtimedop": 220}
