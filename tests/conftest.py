@@ -106,6 +106,7 @@ def memory() -> Iterator[ipc.SharedMemory]:
         made.remove()
 
 
+@pytest.fixture
 def make_set() -> Iterator[support.MakeSet]:
     """Makes sets of these values by the C API, which are removed after the test."""
     made = []
