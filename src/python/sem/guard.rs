@@ -25,10 +25,6 @@ impl SemaphoreGuard {
         Self(guard)
     }
 
-    pub(super) fn is_ours(&self) -> bool {
-        self.0.is_ours()
-    }
-
     /// The end of a `with` block: the body's exception is never hidden.
     pub(super) fn leave(&self, raised: &Bound<'_, PyAny>) -> PyResult<bool> {
         match self.0.release() {

@@ -68,6 +68,11 @@ impl Semaphore {
         [Operation::new(self.index, delta, undo_flag(undo.0))]
     }
 
+    /// What a guard gives back.
+    const fn take(&self, units: Units) -> Operation {
+        core::SemaphoreGuard::take(self.index, units.0)
+    }
+
     #[inline]
     fn guard(&self, units: Units) -> SemaphoreGuard {
         SemaphoreGuard::of(core::SemaphoreGuard::new(self.set, self.index, units.0))
@@ -78,15 +83,15 @@ impl Semaphore {
     }
 
     /// The guard of the `with` block that ends now: the newest of this thread, or, where a block is
-    /// left in another thread than it was entered in, the newest that this process holds.
-    fn pop(&self, py: Python<'_>) -> Option<Py<SemaphoreGuard>> {
+    /// left in another thread than it was entered in, the newest of all.
+    fn pop(&self) -> Option<Py<SemaphoreGuard>> {
         let thread = thread::current().id();
         let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
-        let newest = entered
-            .iter()
-            .rposition(|(owner, _)| *owner == thread)
-            .or_else(|| entered.iter().rposition(|(_, guard)| guard.bind(py).get().is_ours()))?;
-        Some(entered.remove(newest).1)
+        match entered.iter().rposition(|(owner, _)| *owner == thread) {
+            Some(newest) => Some(entered.remove(newest)),
+            None => entered.pop(),
+        }
+        .map(|(_, guard)| guard)
     }
 }
 
@@ -390,7 +395,7 @@ impl Semaphore {
         text_signature = "($self, n=1, *, timeout=None)"
     )]
     fn hold(&self, py: Python<'_>, n: Units, timeout: Timeout) -> PyResult<SemaphoreGuard> {
-        operate_or_raise(py, self.set, &self.operation(-n.0, Flag::YES), timeout)?;
+        operate_or_raise(py, self.set, &[self.take(n)], timeout)?;
         Ok(self.guard(n))
     }
 
@@ -408,7 +413,7 @@ impl Semaphore {
     /// See semop(2), SEM_UNDO and IPC_NOWAIT.
     #[pyo3(signature = (n=Units::ONE), text_signature = "($self, n=1)")]
     fn try_hold(&self, n: Units) -> PyResult<Option<SemaphoreGuard>> {
-        let taken = try_operate(self.set, &self.operation(-n.0, Flag::YES))?;
+        let taken = try_operate(self.set, &[self.take(n)])?;
         Ok(taken.then(|| self.guard(n)))
     }
 
@@ -429,8 +434,7 @@ impl Semaphore {
         traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let _ = (exc_type, traceback);
-        let py = exc_value.py();
-        match self.pop(py) {
+        match self.pop() {
             Some(guard) => guard.get().leave(exc_value),
             None => Ok(false),
         }
