@@ -449,6 +449,27 @@ class TestOperations:
             semaphore_set.op((0, 1), (Index(remove), 1))
 
 
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        (SemaphoreSet.create, (5, 1, 0)),
+        (SemaphoreSet.open, (5, 1)),
+        (SemaphoreSet.open_or_create, (5, 1, 0)),
+        (SemaphoreSet.from_id, (5, 0)),
+        (Semaphore.create, (5, 1, 0o600)),
+        (Semaphore.open, (5, 0)),
+        (Semaphore.open_or_create, (5, 1, 0o600)),
+        (Semaphore.from_id, (5, 0)),
+    ],
+    ids=name,
+)
+def test_what_is_named_must_be_named(call: Callable[..., Any], arguments: tuple[int, ...]) -> None:
+    with pytest.raises(TypeError, match="positional"):
+        call(*arguments)
+    with pytest.raises(TypeError, match="unknown"):
+        call(5, unknown=1)
+
+
 class TestFlags:
     @pytest.mark.parametrize("undo", [True, 1, "x", [0], np.True_], ids=name)
     def test_true(self, semaphore: Semaphore, undo: object) -> None:
