@@ -106,10 +106,12 @@ def test_a_change_of_the_mode_that_allows_it_still_ends_nothing(queue: MessageQu
             start(stack, lambda timeout=timeout: queue.receive(timeout=timeout))  # type: ignore[misc]
             for timeout in (None, 60)
         ]
+        # They look again, and stand in the queue anew, in any order.
         queue.chmod(0o640)
         for child in children:
             support.wait_blocked(child.pid)
             queue.send(b"x")
+        for child in children:
             assert child.result() == Message(1, b"x")
 
 
