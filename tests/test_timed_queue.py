@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, cast
@@ -71,6 +72,15 @@ def test_a_wait_never_ends_early_and_soon_after(
 )
 def test_a_tiny_timeout_ends_at_once(wait: Callable[[Any], object], timeout: Any) -> None:
     assert statistics.median(elapsed(wait, timeout) for _ in range(11)) < 0.01
+
+
+def test_a_time_limit_that_ends_before_the_wait_begins_is_seen(queue: MessageQueue) -> None:
+    """The signal comes between the arming of the timer and the system call: it must come again."""
+    started = time.monotonic()
+    for number in range(20_000):
+        with suppress(ipc.WaitTimeoutError):
+            queue.receive(timeout=1e-8 * (number % 1000))
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize(
