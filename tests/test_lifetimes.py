@@ -131,7 +131,7 @@ def run(thing: str, child: str, tmp_path: Path) -> tuple[str, str, int]:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.replace("BODY", textwrap.indent(body, " " * 8)))
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore:.*fork:DeprecationWarning", str(script)],
+        [sys.executable, "-W", "ignore::DeprecationWarning", str(script)],
         capture_output=True,
         text=True,
         timeout=60,
