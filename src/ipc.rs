@@ -310,7 +310,10 @@ pub(crate) trait Control {
     fn change(id: i32, change: PermissionChange) -> Result<()> {
         let mut ds = Self::stat_ds(id)?;
         change.apply(Self::perm(&mut ds));
-        Self::set_ds(id, &ds)
+        Self::set_ds(id, &ds).map_err(|error| match error.errno() {
+            Errno::EINVAL => error.because("its owner is to be no user or group of this namespace"),
+            _ => error,
+        })
     }
 
     /// `IPC_SET`.

@@ -1,5 +1,6 @@
 """What another user may do, and whom `owner=` trusts."""
 
+import ctypes
 import errno
 import os
 from collections.abc import Callable
@@ -10,6 +11,12 @@ import support
 import sysv_ipc_rs as ipc
 from support import NOBODY
 from sysv_ipc_rs import Semaphore, SemaphoreSet
+
+CLONE_NEWUSER = 0x10000000
+
+needs_nobody = pytest.mark.skipif(
+    not support.may_become(NOBODY), reason="needs root, who gives to other users"
+)
 
 READS: dict[str, Callable[[SemaphoreSet], object]] = {
     "value": lambda s: s[0].value,
@@ -102,6 +109,7 @@ def test_who_may_write_only_can_set_all_values(remove_later: Any) -> None:
     assert made.values == (7, 8)
 
 
+@needs_nobody
 def test_a_new_owner_may_all_and_the_creator_still_too(remove_later: Any) -> None:
     made = remove_later(SemaphoreSet.create(size=2, values=[1, 0]))
     made.chown(NOBODY)
@@ -188,6 +196,7 @@ class TestOwner:
             with pytest.raises(ipc.UntrustedOwnerError, match=f"creator: user {NOBODY}"):
                 open_(made, owner)
 
+    @needs_nobody
     def test_one_that_we_gave_away_is_refused(
         self, remove_later: Any, open_: Callable[[SemaphoreSet, int | None], object]
     ) -> None:
@@ -234,3 +243,15 @@ def test_root_opens_what_strangers_made(remove_later: Any) -> None:
     made = remove_later(planted(NOBODY, mode=0o600))
     assert made.values == (1,)
     assert made.stat().cuid == NOBODY
+
+
+def test_users_that_the_namespace_does_not_know_are_told() -> None:
+    def give() -> None:
+        libc = ctypes.CDLL(None)
+        if libc.unshare(CLONE_NEWUSER | support.CLONE_NEWIPC):
+            pytest.skip("needs the right to a user namespace")
+        SemaphoreSet.create().chown(5)
+
+    with pytest.raises(ipc.IPCError, match="namespace") as caught:
+        support.in_child(give)
+    assert caught.value.errno == errno.EINVAL
