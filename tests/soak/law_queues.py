@@ -202,19 +202,26 @@ def law_tiny_timeouts_lose_no_message(scale: float) -> Law:
     )
 
 
+def lateness(call: Callable[[float], object], timeout: float) -> float:
+    """By how many seconds the call ends after its time."""
+    started = time.monotonic()
+    with suppress(ipc.WaitTimeoutError):
+        call(timeout)
+    return time.monotonic() - started - timeout
+
+
 def law_timed_waits_end_on_time(scale: float) -> Law:
-    count = max(100, int(2000 * scale))
-    # A machine that does other things too is late by its own fault.
-    slack = 1 if scale >= 1 else 20
+    count = max(200, int(2000 * scale))
+    # Few waits may all meet the same moment at which the machine is busy.
+    slack = 1 if scale >= 1 else 10
     queue = ipc.MessageQueue.create()
     chance = random.Random(5)
-    lateness = []
+    ours, sleeps = [], []
     for _ in range(count):
         timeout = chance.uniform(0.0001, 0.005)
-        started = time.monotonic()
-        with suppress(ipc.WaitTimeoutError):
-            queue.receive(timeout=timeout)
-        lateness.append(time.monotonic() - started - timeout)
+        ours.append(lateness(lambda limit: queue.receive(timeout=limit), timeout))
+        # How late the machine itself is, which may have much else to do.
+        sleeps.append(lateness(time.sleep, timeout))
     wait = max(1.0, 10 * scale)
     before = resource.getrusage(resource.RUSAGE_THREAD)
     with suppress(ipc.WaitTimeoutError):
@@ -222,20 +229,23 @@ def law_timed_waits_end_on_time(scale: float) -> Law:
     after = resource.getrusage(resource.RUSAGE_THREAD)
     queue.remove()
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    median, worst = statistics.median(lateness), sorted(lateness)[int(count * 0.99)]
+    median, plain = statistics.median(ours), statistics.median(sleeps)
+    slow, plain_slow = sorted(ours)[int(count * 0.99)], sorted(sleeps)[int(count * 0.99)]
     account: dict[str, object] = {
-        "ended early": sum(late < 0 for late in lateness),
+        "ended early": sum(late < 0 for late in ours),
         "median lateness (ms)": round(median * 1000, 3),
-        "99th percentile (ms)": round(worst * 1000, 3),
+        "of a sleep": round(plain * 1000, 3),
+        "99th percentile (ms)": round(slow * 1000, 3),
+        "that of a sleep": round(plain_slow * 1000, 3),
         f"processor time of a wait of {wait:g} s (ms)": round(spent * 1000, 3),
     }
     return Law(
-        "a timed receive never ends early, is late by 0.5 ms (median) or 2 ms (99 %) at most, and "
-        "costs no processor time",
+        "a timed receive never ends early, is late by 0.5 ms (median) or 2 ms (99 %) at most, or "
+        "no more than twice as much as a plain sleep, and costs no processor time",
         f"{count} waits of 0.1 to 5 ms",
         account,
-        min(lateness) >= 0
-        and median <= 0.0005 * slack
-        and worst <= 0.002 * slack
+        min(ours) >= 0
+        and median <= slack * max(0.0005, 2 * plain)
+        and slow <= slack * max(0.002, 2 * plain_slow)
         and spent < 0.002,
     )
