@@ -106,3 +106,32 @@ def test_an_atomic_integers_thread_outlives_everything(memory: SharedMemory) -> 
     memory.remove()
     thread.join()
     assert word.load() == 10_000
+
+
+def test_forks_while_other_threads_are_at_work_hang_nothing(large: SharedMemory) -> None:
+    def work() -> None:
+        attachment, done = large.attach(), threading.Event()
+
+        def use() -> None:
+            while not done.is_set():
+                attachment.fill(3, 0, 10)
+                memoryview(attachment).release()
+                large.attach().read(10)
+
+        def inherit() -> int:
+            with attachment:
+                memoryview(attachment).release()
+                return attachment[0] + len(attachment.read())
+
+        threads = [threading.Thread(target=use) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            assert support.in_child(inherit) in {3 << 20, (3 << 20) + 3}
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert not attachment.detached
+        assert attachment[0] == 3
+
+    support.in_child(work)

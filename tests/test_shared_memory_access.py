@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,6 +194,25 @@ class TestLimits:
 
         with pytest.raises(error, match=text):
             support.in_child(lock, NOBODY)
+
+
+def test_an_id_that_is_another_segments_by_now_is_attached_with_that_ones_size() -> None:
+    """Else the memory behind a smaller one would be written to."""
+    if not Path("/proc/sys/kernel/shm_next_id").exists():
+        pytest.skip("this kernel lets nobody choose ids")
+
+    def reuse() -> int:
+        old = SharedMemory.create(size=1 << 20)
+        old.remove()
+        Path("/proc/sys/kernel/shm_next_id").write_text(str(old.id))
+        new = SharedMemory.create(size=10)
+        assert new.id == old.id
+        with old.attach() as attachment:
+            size = len(attachment)
+        new.remove()
+        return size
+
+    assert support.in_namespace(reuse) == 10
 
 
 LARGE = 64 << 20
