@@ -174,11 +174,13 @@ def test_what_exists_throughout_is_listed_exactly_once_while_others_churn(
         stable = {create().id for _ in range(300)}
         churned = set()
         with support.Child(churn), support.Child(churn):
-            for _ in range(200):
+            listings = 0
+            # A busy machine may let the others run later.
+            while listings < 200 or len(churned) <= 20:
                 seen = Counter(stat.id for stat in lists())
                 assert [seen[number] for number in stable] == [1] * 300
                 churned |= seen.keys() - stable
-        assert len(churned) > 20, "nothing came and went"
+                listings += 1
 
     support.in_namespace(inside)
 
