@@ -1,14 +1,17 @@
 """Fixtures of all tests."""
 
+import asyncio
 import ctypes
 import gc
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import pytest
 import support
 import sysv_ipc_rs as ipc
+from aio_support import Run
 from sysv_ipc_rs import raw
 
 
@@ -159,3 +162,28 @@ def make_segment() -> Iterator[support.MakeSegment]:
     for shmid in made:
         with suppress(OSError):
             raw.shmctl(shmid, raw.IPC_RMID)
+
+
+@pytest.fixture
+def empty(semaphore: ipc.Semaphore) -> ipc.Semaphore:
+    """A private semaphore of 0."""
+    semaphore.acquire()
+    return semaphore
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Run[object]:
+    """As `asyncio.run`, in a loop of this kind."""
+    return cast("Run[object]", pytest.importorskip(request.param).run)
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """No thread and no descriptor of this process is left by a test."""
+    with suppress(ImportError):
+        # What uvloop keeps for ever, made before the count.
+        importlib.import_module("uvloop").run(asyncio.sleep(0))
+    before = support.in_use()
+    yield
+    gc.collect()
+    support.wait_for(lambda: support.in_use() == before, "threads and descriptors are gone")

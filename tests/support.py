@@ -225,6 +225,21 @@ def wait_blocked(who: int | threading.Thread) -> None:
         wait_for(lambda: blocked(who), f"process {who} in a call that waits")
 
 
+def threads() -> set[int]:
+    """Of this process."""
+    return {int(task) for task in os.listdir("/proc/self/task")}
+
+
+def descriptors() -> set[str]:
+    """Of this process, the one with which they are listed among them."""
+    return set(os.listdir("/proc/self/fd"))
+
+
+def in_use() -> tuple[set[int], int]:
+    """The threads and how many descriptors. A thread that has ended may be seen a little longer."""
+    return threads(), len(descriptors())
+
+
 def run_python(
     code: str, *arguments: object, seconds: float = 60.0, **environment: str
 ) -> subprocess.CompletedProcess[str]:

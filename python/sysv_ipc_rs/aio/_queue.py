@@ -17,7 +17,7 @@ from .._core import (
     checked_timeout,
 )
 from ._transfer import Receivers, Selection, Senders
-from ._waiters import Done, Home, Seconds, Wrapper, expired
+from ._waiters import Done, Home, Room, Seconds, Wrapper, expired
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -28,11 +28,11 @@ T = TypeVar("T")
 _BATCH = 256
 
 
-class _Room:
+class _Room(Room):
     """What an AsyncMessageQueue has in one loop."""
 
     def __init__(self, home: Home, queue: MessageQueue) -> None:
-        self.home = home
+        super().__init__(home)
         self.receivers = Receivers(home, queue)
         self.senders = Senders()
 
@@ -121,7 +121,7 @@ class AsyncMessageQueue(Wrapper[_Room]):
         """Send a message; wait while the queue is full.
 
         Args:
-            data: The bytes, as they are at the call: any contiguous buffer.
+            data: The bytes, as they are at the first try: any contiguous buffer.
             type: The type, above 0.
             timeout: Seconds to wait at most; None for ever, 0 not at all.
 
@@ -135,7 +135,8 @@ class AsyncMessageQueue(Wrapper[_Room]):
 
         See msgop(2), msgsnd.
         """
-        seconds, senders = checked_timeout(timeout), self._room().senders
+        seconds = checked_timeout(timeout)
+        senders = (await self._enter()).senders
         if not (senders and seconds != 0) and self._queue.try_send(data, type):
             return
         message = Message(type, data)
@@ -174,7 +175,8 @@ class AsyncMessageQueue(Wrapper[_Room]):
 
         See msgop(2), msgsnd.
         """
-        seconds, senders = checked_timeout(timeout), self._room().senders
+        seconds = checked_timeout(timeout)
+        senders = (await self._enter()).senders
         rest = checked_messages(self._queue, messages, type)
         total = len(rest)
 
@@ -203,7 +205,8 @@ class AsyncMessageQueue(Wrapper[_Room]):
     async def _receive(
         self, selection: Selection, timeout: Seconds, attempt: Callable[[], T | None]
     ) -> T:
-        seconds, room = checked_timeout(timeout), self._room()
+        seconds = checked_timeout(timeout)
+        room = await self._enter()
         received = None
         if seconds == 0 or not room.receivers.waits(selection):
             received = attempt()

@@ -15,7 +15,7 @@ from .._core import (
     checked_timeout,
     checked_units,
 )
-from ._waiters import Done, Home, Line, Seconds, Waiter, Wrapper, expired
+from ._waiters import Done, Home, Line, Room, Seconds, Waiter, Wrapper, expired
 
 T = TypeVar("T")
 
@@ -101,11 +101,11 @@ class _ZeroWaiters:
                 line.source.withdraw()
 
 
-class _Room:
+class _Room(Room):
     """What an AsyncSemaphore has in one loop."""
 
     def __init__(self, home: Home, semaphore: Semaphore) -> None:
-        self.home = home
+        super().__init__(home)
         self.takers = _Takers(home, semaphore)
         self.zero_waiters = _ZeroWaiters(home, semaphore)
 
@@ -230,7 +230,8 @@ class AsyncSemaphore(Wrapper[_Room]):
         attempt: Callable[[], T | None],
         collect: Callable[[Taker], T | None],
     ) -> T:
-        seconds, takers = checked_timeout(timeout), self._room().takers
+        seconds = checked_timeout(timeout)
+        takers = (await self._enter()).takers
         taken = attempt() if seconds == 0 or not takers else None
         if not taken and seconds != 0:
             taken = await takers.take(units, seconds, collect)
@@ -330,7 +331,8 @@ class AsyncSemaphore(Wrapper[_Room]):
 
         See semop(2).
         """
-        seconds, waiters = checked_timeout(timeout), self._room().zero_waiters
+        seconds = checked_timeout(timeout)
+        waiters = (await self._enter()).zero_waiters
         if self._semaphore.try_wait_zero() or (seconds != 0 and await waiters.wait(seconds)):
             return True
         raise expired("semop", f"semaphore set with id {self.id}")

@@ -78,7 +78,8 @@ class Receivers:
                 self._rouse()
         finally:
             waiter.end()
-            if lane.leave(waiter):
+            lane.leave(waiter)
+            if not lane.waiters:
                 self._keep(selection, lane)
             self._rouse()
 

@@ -5,6 +5,7 @@ import errno
 import os
 import time
 import weakref
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Generator
 from typing import (
@@ -20,6 +21,9 @@ from typing import (
 )
 
 from .._core import WaitTimeoutError
+
+# How many calls that needn't wait come before the loop's other tasks get a turn.
+_IN_A_ROW = 64
 
 Seconds: TypeAlias = SupportsFloat | SupportsIndex | None
 
@@ -184,12 +188,14 @@ class Line(Generic[S]):
             self._source.close()
 
 
-class Room(Protocol):
+class Room(ABC):
     """What a wrapper has in one loop."""
 
-    @property
-    def home(self) -> Home: ...
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.calls = 0
 
+    @abstractmethod
     def close(self) -> None:
         """End all waits; called where the loop runs, if it does."""
 
@@ -219,6 +225,16 @@ class Wrapper(Generic[R]):
             self._clear_dead()
             room = self._rooms[id(loop)] = self._make_room(Home(loop))
         return room
+
+    async def _enter(self) -> R:
+        """As `_room`; now and then the loop's other tasks get a turn first, since a row of calls
+        that needn't wait would keep it for itself."""
+        room = self._room()
+        room.calls += 1
+        if room.calls % _IN_A_ROW:
+            return room
+        await asyncio.sleep(0)
+        return self._room()
 
     def _clear_dead(self) -> None:
         for key, room in self._rooms.copy().items():
