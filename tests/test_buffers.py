@@ -102,6 +102,22 @@ def test_shared_memory_of_python_can_be_sent(
         memory.unlink()
 
 
+@pytest.mark.parametrize("readonly", [False, True])
+def test_shared_memory_of_ours_can_be_sent(
+    queue: MessageQueue, send: Callable[[Any], object], readonly: bool
+) -> None:
+    segment = ipc.SharedMemory.create(size=5000)
+    try:
+        with segment.attach() as writer, segment.attach(readonly=readonly) as memory:
+            writer.write(b"abc", 4997)
+            send(memory)
+            assert queue.receive().data == bytes(4997) + b"abc"
+            send(memoryview(memory)[4990:])
+            assert queue.receive().data == bytes(7) + b"abc"
+    finally:
+        segment.remove()
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -277,6 +293,44 @@ def test_a_buffer_with_gaps_is_not_filled(
         with pytest.raises(BufferError, match="contiguous"):
             receive_into(buffer)
     assert queue.qsize() == 1
+
+
+def test_shared_memory_of_ours_can_be_filled(
+    queue: MessageQueue, receive_into: Callable[..., object]
+) -> None:
+    segment = ipc.SharedMemory.create(size=10)
+    try:
+        with segment.attach() as memory, segment.attach(readonly=True) as reader:
+            queue.send(b"abc", 3)
+            assert receive_into(memory) == (3, 3)
+            assert reader.read() == b"abc" + bytes(7)
+            queue.send(b"x")
+            with pytest.raises(TypeError, match="read-only"):
+                receive_into(reader)
+            assert queue.qsize() == 1
+            memory.detach()
+            with pytest.raises(ValueError, match="detached"):
+                receive_into(memory)
+            assert queue.qsize() == 1
+    finally:
+        segment.remove()
+
+
+def test_memory_that_is_detached_meanwhile_is_still_filled(queue: MessageQueue) -> None:
+    segment = ipc.SharedMemory.create(size=10)
+    try:
+        memory = segment.attach()
+        thread = threading.Thread(target=queue.receive_into, args=(memory,))
+        thread.start()
+        support.wait_blocked(thread)
+        memory.detach()
+        queue.send(b"abc")
+        thread.join()
+        with segment.attach(readonly=True) as reader:
+            assert reader.read(3) == b"abc"
+        del memory
+    finally:
+        segment.remove()
 
 
 def test_an_empty_buffer_takes_an_empty_message(

@@ -256,6 +256,25 @@ def test_it_comes_with_whatever_call_is_next_and_once(queue: MessageQueue, call:
     do(queue)
 
 
+def test_an_exception_that_waits_for_the_next_call_does_not_disturb_the_exit(
+    queue: MessageQueue,
+) -> None:
+    queue.max_bytes = 3
+    program = f"""
+import os, signal, threading
+import sysv_ipc_rs as ipc
+queue = ipc.MessageQueue.from_id({queue.id})
+def stop(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, stop)
+def send():
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    print(queue.send_many([b"a"] * 9))
+send()
+"""
+    assert support.python_prints(program) == "3\n"
+
+
 def test_what_a_handler_raises_before_the_first_ends_the_call(queue: MessageQueue) -> None:
     queue.max_bytes = 3
     queue.send(b"abc")
