@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import support
 import sysv_ipc_rs
 
 ROOT = Path(__file__).parent.parent
@@ -150,3 +151,9 @@ def test_the_module_needs_no_gil() -> None:
         build = importlib.import_module("sysconfig").get_config_var("Py_GIL_DISABLED")
         assert sys._is_gil_enabled() != bool(build)
     assert "#[pymodule(gil_used = false)]" in (ROOT / "src" / "python.rs").read_text()
+
+
+@pytest.mark.parametrize("module", ["aio", "raw", "system"])
+def test_a_submodule_is_there_when_the_package_is_imported(module: str) -> None:
+    code = f"import sys, sysv_ipc_rs; print(sysv_ipc_rs.{module}.__name__)"
+    assert support.python_prints(code) == f"sysv_ipc_rs.{module}\n"

@@ -172,7 +172,7 @@ def test_what_exists_throughout_is_listed_exactly_once_while_others_churn(
 
     def inside() -> None:
         stable = {create().id for _ in range(300)}
-        churned = set()
+        churned: set[int] = set()
         with support.Child(churn), support.Child(churn):
             listings = 0
             # A busy machine may let the others run later.

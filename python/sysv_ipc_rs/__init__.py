@@ -4,8 +4,10 @@ A handle is not the kernel object: creating or opening one attaches nothing, dro
 nothing; `remove()` does. Errors are `IPCError` and its family, each an `OSError` with errno.
 """
 
+import importlib
 import sys
 import types
+from typing import TYPE_CHECKING
 
 from . import _core
 from ._core import (
@@ -65,6 +67,11 @@ __all__ = [
     "wakeup_signal",
 ]
 
+if TYPE_CHECKING:
+    from . import aio as aio
+    from . import raw as raw
+    from . import system as system
+
 wakeup_signal: int | None
 """The real-time signal that ends the timed waits of queues inside the kernel.
 
@@ -88,6 +95,12 @@ class _Module(types.ModuleType):
     @wakeup_signal.setter
     def wakeup_signal(self, signal: int) -> None:
         _core.set_wakeup_signal(signal)
+
+    def __getattr__(self, name: str) -> types.ModuleType:
+        # Imported when first used: most programs need none of them, and asyncio is slow to import.
+        if name in {"aio", "raw", "system"}:
+            return importlib.import_module(f"{self.__name__}.{name}")
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
 sys.modules[__name__].__class__ = _Module
