@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -21,6 +22,8 @@ CREATORS: list[Callable[..., Any]] = [
     Semaphore.open_or_create,
     ipc.MessageQueue.create,
     ipc.MessageQueue.open_or_create,
+    partial(ipc.SharedMemory.create, size=1),
+    partial(ipc.SharedMemory.open_or_create, size=1),
 ]
 OPENERS: list[Callable[..., Any]] = [
     SemaphoreSet.open,
@@ -29,11 +32,14 @@ OPENERS: list[Callable[..., Any]] = [
     Semaphore.open_or_create,
     ipc.MessageQueue.open,
     ipc.MessageQueue.open_or_create,
+    ipc.SharedMemory.open,
+    partial(ipc.SharedMemory.open_or_create, size=1),
 ]
 BY_ID: list[Callable[..., Any]] = [
     SemaphoreSet.from_id,
     Semaphore.from_id,
     ipc.MessageQueue.from_id,
+    ipc.SharedMemory.from_id,
 ]
 
 
