@@ -1,6 +1,4 @@
-//! `MessageQueue`; what it gives is in `message`, how it moves in `transfer`.
-
-use std::sync::atomic::{AtomicBool, Ordering};
+//! `MessageQueue`; what it gives is in `message`, `iterator` and `stat`, how that moves in `transfer`.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
@@ -9,84 +7,23 @@ use super::buffer::WritableBytes;
 use super::convert::{Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner};
 use super::handle;
 use super::readiness::Readiness;
-use super::record::record;
 use super::wait::{Timeout, raise_late};
-use crate::msg::{self as core, Incoming, Outgoing, Room, Selection};
+use crate::msg::{self as core, Incoming, Outgoing, Room};
 use crate::readiness::Watched;
 
 mod checks;
+mod iterator;
 mod message;
+mod stat;
 mod transfer;
 mod types;
 
 pub(super) use checks::{checked_messages, checked_selection};
+pub(super) use iterator::MessageIterator;
 pub(super) use message::Message;
+pub(super) use stat::MessageQueueStat;
 pub(super) use transfer::given_back;
 use types::{Limit, MaxBytes, MaxSize, MessageType, Place, WantedType, selection};
-
-record! {
-    /// What the kernel tells about a message queue, at one moment (`struct msqid_ds`).
-    ///
-    /// See msgctl(2), IPC_STAT.
-    "sysv_ipc_rs" MessageQueueStat {
-        /// The key it was created with; 0 = IPC_PRIVATE.
-        key: i32,
-        /// The kernel's number for it.
-        id: i32,
-        /// User id of the owner.
-        uid: u32,
-        /// Group id of the owner.
-        gid: u32,
-        /// User id of the creator.
-        cuid: u32,
-        /// Group id of the creator.
-        cgid: u32,
-        /// The nine permission bits.
-        mode: u16,
-        /// Which use of its slot in the kernel's table this object is.
-        seq: u16,
-        /// Time of the last send, in seconds since the epoch; 0 = never.
-        stime: i64,
-        /// Time of the last receive; 0 = never.
-        rtime: i64,
-        /// Time of creation or of the last change by msgctl.
-        ctime: i64,
-        /// Bytes of all messages in it.
-        current_bytes: u64,
-        /// Messages in it.
-        messages: u64,
-        /// How many bytes it may hold.
-        max_bytes: u64,
-        /// Process of the last send; 0 = none.
-        last_send_pid: i32,
-        /// Process of the last receive; 0 = none.
-        last_receive_pid: i32,
-    }
-}
-
-impl From<core::MessageQueueStat> for MessageQueueStat {
-    fn from(stat: core::MessageQueueStat) -> Self {
-        let owner = stat.permissions;
-        Self {
-            key: owner.key.get(),
-            id: stat.id,
-            uid: owner.uid,
-            gid: owner.gid,
-            cuid: owner.cuid,
-            cgid: owner.cgid,
-            mode: owner.access().bits(),
-            seq: owner.seq,
-            stime: stat.stime,
-            rtime: stat.rtime,
-            ctime: stat.ctime,
-            current_bytes: stat.current_bytes,
-            messages: stat.messages,
-            max_bytes: stat.max_bytes,
-            last_send_pid: stat.last_send_pid,
-            last_receive_pid: stat.last_receive_pid,
-        }
-    }
-}
 
 fn owned(queue: core::MessageQueue, owner: Owner) -> PyResult<core::MessageQueue> {
     owner.0.map_or(Ok(()), |owner| queue.check_owner(owner))?;
@@ -255,6 +192,8 @@ impl MessageQueue {
     ///     RemovedError: The queue is gone, perhaps while waiting.
     ///     AccessDeniedError: Its mode forbids it.
     ///     ValueError: The type is not above 0.
+    ///     TypeError: `data` is a str, or no buffer.
+    ///     BufferError: `data` has gaps.
     ///
     /// See msgop(2), msgsnd.
     #[pyo3(
@@ -344,6 +283,7 @@ impl MessageQueue {
     ///     MessageTooBigError: It is larger than `max_size`, and stays in the queue.
     ///     RemovedError: The queue is gone, perhaps while waiting.
     ///     AccessDeniedError: Its mode forbids it, perhaps only since then.
+    ///     MemoryError: There is no memory for it; it stays, or goes to the queue's end.
     ///
     /// See msgop(2), msgrcv.
     #[pyo3(
@@ -561,8 +501,7 @@ impl MessageQueue {
         exclude: Flag,
         timeout: Timeout,
     ) -> PyResult<MessageIterator> {
-        let (queue, selection) = (self.0, selection(r#type, exclude)?);
-        Ok(MessageIterator { queue, selection, timeout, ended: AtomicBool::new(false) })
+        Ok(MessageIterator::new(self.0, selection(r#type, exclude)?, timeout))
     }
 
     /// A copy of a message, which stays in the queue.
@@ -707,38 +646,6 @@ impl MessageQueue {
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let pickled = [self.0.id().into(), self.0.key().get().into()];
         handle::reduce(py, "reopen_message_queue", pickled)
-    }
-}
-
-/// Takes one message after the other, and ends when none comes in time; made by
-/// `MessageQueue.messages`.
-#[pyclass(frozen, module = "sysv_ipc_rs")]
-#[derive(Debug)]
-pub(crate) struct MessageIterator {
-    queue: core::MessageQueue,
-    selection: Selection,
-    timeout: Timeout,
-    ended: AtomicBool,
-}
-
-#[pymethods]
-impl MessageIterator {
-    const fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<Message>>> {
-        raise_late()?;
-        if self.ended.load(Ordering::Acquire) {
-            return Ok(None);
-        }
-        let mut room = Room::new();
-        let mut incoming = Incoming::new(&mut room, self.queue, self.selection, None, false);
-        if transfer::receive_in_time(py, &mut incoming, self.timeout)? {
-            return transfer::message(py, &incoming).map(Some);
-        }
-        self.ended.store(true, Ordering::Release);
-        Ok(None)
     }
 }
 
