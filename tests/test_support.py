@@ -29,7 +29,7 @@ def test_that_begins_with_nothing():
 
 
 def test_what_a_test_leaves_fails_it_and_is_removed(tmp_path: Path) -> None:
-    for file in ("conftest.py", "support.py"):
+    for file in ("conftest.py", "support.py", "aio_support.py"):
         shutil.copy(Path(__file__).with_name(file), tmp_path)
     (tmp_path / "test_careless.py").write_text(CARELESS)
 
