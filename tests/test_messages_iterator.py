@@ -115,17 +115,18 @@ def test_it_outlives_its_handle(queue: MessageQueue) -> None:
 
 def test_threads_may_share_one(queue: MessageQueue) -> None:
     total = 4000
-    messages = queue.messages(timeout=1)
+    messages = queue.messages(timeout=60)
     taken: list[list[int]] = [[] for _ in range(6)]
 
     def take(mine: list[int]) -> None:
-        mine.extend(int(message.data) for message in messages)
+        mine.extend(int(data) for data in iter(lambda: next(messages).data, b"end"))
 
     threads = [threading.Thread(target=take, args=(mine,)) for mine in taken]
     for thread in threads:
         thread.start()
     for number in range(total):
         queue.send(b"%d" % number)
+    queue.send_many([b"end"] * len(threads))
     for thread in threads:
         thread.join()
     assert sorted(itertools.chain(*taken)) == list(range(total))
