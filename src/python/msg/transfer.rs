@@ -170,7 +170,7 @@ pub(super) fn send_many(
     Ok(texts.len())
 }
 
-/// Receives now or not at all: `None` means that there is no message.
+/// Receives now or not at all.
 #[inline]
 fn receive_raw(py: Python<'_>, incoming: &mut Incoming) -> sys::Result<()> {
     match incoming.attempt_up_to(LONG_COPY) {
