@@ -69,6 +69,9 @@ test-python: build/test.stamp
 
 soak: build/test.stamp ## the laws that need long runs
 	$(UNSHARE) $(TEST) tests/soak/run.py
+	$(UNSHARE) $(TEST) tests/hostile/random_calls.py --calls 1000000
+	STATE_MACHINE_EXAMPLES=2000 INTERPRETER_EXITS=250 $(UNSHARE) $(TEST) -m pytest -q --timeout 3600 \
+		tests/test_state_machines.py tests/test_state_machine_memory.py tests/test_lifetimes.py
 
 bench: build/bench.stamp ## beside C and the peers, in one run
 	$(UNSHARE) build/bench/bin/python benches/run.py
