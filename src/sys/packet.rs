@@ -1,9 +1,10 @@
 //! `struct msgbuf`: a message's type and text in one piece of memory, as `msgsnd` and `msgrcv`
 //! want it.
 
+use std::cell::Cell;
 use std::collections::TryReserveError;
 use std::ffi::{c_long, c_void};
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 
 /// The bytes before the text.
 const HEADER: usize = size_of::<c_long>();
@@ -21,6 +22,24 @@ impl Room {
     #[inline]
     pub(crate) const fn new() -> Self {
         Self(MaybeUninit::uninit())
+    }
+}
+
+thread_local! {
+    /// The memory of the thread's last long message: to get it anew from the system costs several
+    /// times what the message itself does.
+    static SPARE: Cell<Vec<MaybeUninit<c_long>>> = const { Cell::new(Vec::new()) };
+}
+
+/// The most bytes that are kept for a thread's next long message.
+const SPARE_MAX: usize = 2 << 20;
+
+impl Drop for Packet<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.heap.is_empty() {
+            self.spare();
+        }
     }
 }
 
@@ -55,12 +74,25 @@ impl<'room> Packet<'room> {
 
     #[cold]
     fn make_heap(&mut self, text_len: usize) -> Result<(), TryReserveError> {
-        self.heap = Vec::new();
         let words = text_len.div_ceil(HEADER).saturating_add(1);
-        self.heap.try_reserve_exact(words)?;
+        if self.heap.capacity() < words {
+            self.heap = SPARE.try_with(Cell::take).unwrap_or_default();
+        }
+        if self.heap.capacity() < words {
+            self.heap = Vec::new();
+            self.heap.try_reserve_exact(words)?;
+        }
         // SAFETY: the memory is reserved, and MaybeUninit needs no initialising.
         unsafe { self.heap.set_len(words) };
         Ok(())
+    }
+
+    /// Keeps the memory for the thread's next long message, unless the thread ends.
+    #[cold]
+    fn spare(&mut self) {
+        if self.heap.capacity() * HEADER <= SPARE_MAX {
+            let _ = SPARE.try_with(|spare| spare.set(mem::take(&mut self.heap)));
+        }
     }
 
     /// How many bytes of text fit.
