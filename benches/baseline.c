@@ -1,0 +1,133 @@
+/* The bare system calls, timed in C: what everything else is measured against.
+ *
+ * Each function does its work `n` times and gives the nanoseconds of all of them, below 0 if a
+ * call failed. */
+
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <time.h>
+
+#define TEXT_MAX (1 << 20)
+
+static struct {
+    long type;
+    char text[TEXT_MAX];
+} packet = {1, {0}};
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1e9 + time.tv_nsec;
+}
+
+#define TIMED(n, call)                                                                            \
+    do {                                                                                          \
+        double begin = now();                                                                     \
+        for (long i = 0; i < (n); i++)                                                            \
+            if (!(call))                                                                          \
+                return -1;                                                                        \
+        return now() - begin;                                                                     \
+    } while (0)
+
+double semop_pair(int id, int flags, long n)
+{
+    struct sembuf take = {0, -1, flags}, give = {0, 1, flags};
+    TIMED(n, semop(id, &take, 1) == 0 && semop(id, &give, 1) == 0);
+}
+
+double semtimedop_pair(int id, long n)
+{
+    struct sembuf take = {0, -1, 0}, give = {0, 1, 0};
+    struct timespec second = {1, 0};
+    TIMED(n, semtimedop(id, &take, 1, &second) == 0 && semtimedop(id, &give, 1, &second) == 0);
+}
+
+double semctl_getval(int id, long n)
+{
+    TIMED(n, semctl(id, 0, GETVAL) >= 0);
+}
+
+double semctl_getall(int id, long n)
+{
+    unsigned short values[1 << 16];
+    TIMED(n, semctl(id, 0, GETALL, values) >= 0);
+}
+
+double semctl_stat(int id, long n)
+{
+    struct semid_ds ds;
+    TIMED(n, semctl(id, 0, IPC_STAT, &ds) == 0);
+}
+
+double msgctl_stat(int id, long n)
+{
+    struct msqid_ds ds;
+    TIMED(n, msgctl(id, IPC_STAT, &ds) == 0);
+}
+
+double shmctl_stat(int id, long n)
+{
+    struct shmid_ds ds;
+    TIMED(n, shmctl(id, IPC_STAT, &ds) == 0);
+}
+
+double msgsnd_many(int id, long size, long n)
+{
+    TIMED(n, msgsnd(id, &packet, size, 0) == 0);
+}
+
+double msgrcv_many(int id, long size, long n)
+{
+    TIMED(n, msgrcv(id, &packet, size, 0, 0) == size);
+}
+
+double msgrcv_copy(int id, long size, long n)
+{
+    TIMED(n, msgrcv(id, &packet, size, 0, MSG_COPY | IPC_NOWAIT) == size);
+}
+
+double msg_pair(int id, long size, long n)
+{
+    TIMED(n, msgsnd(id, &packet, size, 0) == 0 && msgrcv(id, &packet, size, 0, 0) == size);
+}
+
+/* A message there and one back, through two queues. */
+double msg_ping(int there, int back, long size, long n)
+{
+    TIMED(n, msgsnd(there, &packet, size, 0) == 0 && msgrcv(back, &packet, size, 0, 0) == size);
+}
+
+double msg_echo(int there, int back, long size, long n)
+{
+    TIMED(n, msgrcv(there, &packet, size, 0, 0) == size && msgsnd(back, &packet, size, 0) == 0);
+}
+
+double shmat_shmdt(int id, long n)
+{
+    void *start;
+    TIMED(n, (start = shmat(id, 0, 0)) != (void *)-1 && shmdt(start) == 0);
+}
+
+double copy(void *to, const void *from, long size, long n)
+{
+    TIMED(n, ({ memcpy(to, from, size); __asm__ volatile("" ::: "memory"); 1; }));
+}
+
+/* One walk over all semaphore sets, as a listing makes it. */
+double semctl_walk(long n)
+{
+    struct seminfo info;
+    struct semid_ds ds;
+    double begin = now();
+    for (long i = 0; i < n; i++) {
+        int last = semctl(0, 0, SEM_INFO, &info);
+        for (int index = 0; index <= last; index++)
+            semctl(index, 0, SEM_STAT_ANY, &ds);
+    }
+    return now() - begin;
+}

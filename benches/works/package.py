@@ -1,0 +1,44 @@
+"""The package as a whole: how long it takes to import, how large it is."""
+
+import contextlib
+import importlib.machinery
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import sysv_ipc_rs
+from _timing import Run
+
+from . import OURS, SYSV_IPC, Goal, work
+
+IMPORT = (
+    "import time; begin = time.perf_counter_ns(); import {}; print(time.perf_counter_ns() - begin)"
+)
+
+
+def importing(module: str) -> Run:
+    """Imports it in a new interpreter, which times that itself."""
+    command = [sys.executable, "-I", "-c", IMPORT.format(module)]
+
+    def run(pieces: int) -> float:
+        return float(subprocess.run(command, check=True, capture_output=True).stdout) * pieces
+
+    return run
+
+
+@work("import", Goal(SYSV_IPC, 1.5, extra=2e6), seconds=3)
+def imports(_: contextlib.ExitStack) -> Mapping[str, Run]:
+    return {
+        OURS: importing("sysv_ipc_rs"),
+        SYSV_IPC: importing("sysv_ipc"),
+        "posix_ipc": importing("posix_ipc"),
+        "multiprocessing.shared_memory": importing("multiprocessing.shared_memory"),
+    }
+
+
+def extension_size() -> int:
+    """Bytes of the extension module."""
+    suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
+    folder = Path(sysv_ipc_rs.__file__).parent
+    return sum(file.stat().st_size for file in folder.iterdir() if file.name.endswith(suffixes))
