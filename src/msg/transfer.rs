@@ -20,6 +20,9 @@ const TEXT_MAX: usize = c_int::MAX as usize;
 /// By how much the room for an incoming message grows when it doesn't fit.
 const GROWTH: usize = 8;
 
+/// The room for a copy of a message, at first: to copy, the kernel prepares as much as is offered.
+const PEEKED: usize = 1024;
+
 /// A message to be sent.
 pub(crate) struct Outgoing<'room> {
     queue: MessageQueue,
@@ -187,6 +190,8 @@ pub(crate) struct Incoming<'room> {
     flags: c_int,
     max_size: Option<usize>,
     truncate: bool,
+    /// How much of the packet's room is offered.
+    offered: usize,
 }
 
 impl<'room> Incoming<'room> {
@@ -200,12 +205,14 @@ impl<'room> Incoming<'room> {
         truncate: bool,
     ) -> Self {
         let (msgtyp, flags) = (selection.msgtyp, selection.flags());
-        Self { queue, packet: Packet::new(room), msgtyp, flags, max_size, truncate }
+        let packet = Packet::new(room);
+        Self { queue, packet, msgtyp, flags, max_size, truncate, offered: usize::MAX }
     }
 
     pub(crate) fn peek(room: &'room mut Room, queue: MessageQueue, index: u32) -> Self {
         let (msgtyp, flags) = (c_long::from(index), libc::MSG_COPY | libc::IPC_NOWAIT);
-        Self { queue, packet: Packet::new(room), msgtyp, flags, max_size: None, truncate: false }
+        let incoming = Self::new(room, queue, Selection::ANY, None, false);
+        Self { msgtyp, flags, offered: PEEKED, ..incoming }
     }
 
     /// As `msgrcv` itself, whatever the id; with room for `at_first` of the `msgsz` bytes at first.
@@ -229,6 +236,7 @@ impl<'room> Incoming<'room> {
             flags: msgflg & !libc::MSG_NOERROR,
             max_size: Some(largest),
             truncate: msgflg & libc::MSG_NOERROR != 0,
+            offered: usize::MAX,
         })
     }
 
@@ -263,7 +271,7 @@ impl<'room> Incoming<'room> {
     fn receive(&mut self, flags: c_int, most_room: usize) -> sys::Result<()> {
         let largest = self.max_size.unwrap_or(TEXT_MAX).min(TEXT_MAX);
         loop {
-            let room = self.packet.room().min(largest);
+            let room = self.packet.room().min(self.offered).min(largest);
             let cut = if self.truncate && room == largest { libc::MSG_NOERROR } else { 0 };
             let (packet, flags) = (&mut self.packet, flags | cut | self.flags);
             match sys::msgrcv(self.queue.id, packet, room, self.msgtyp, flags) {
@@ -276,6 +284,10 @@ impl<'room> Incoming<'room> {
     /// Makes more room than `room`, but not more than for all that is in the queue.
     #[cold]
     fn grow(&mut self, room: usize, largest: usize) -> sys::Result<()> {
+        self.offered = usize::MAX;
+        if room < self.packet.room() {
+            return Ok(());
+        }
         let queued = MessageQueue::stat_raw(self.queue.id).map_or(0, |ds| ds.__msg_cbytes);
         let queued = usize::try_from(queued).ok().filter(|&queued| queued > room);
         let room = (room * GROWTH).min(queued.unwrap_or(TEXT_MAX)).min(largest);
