@@ -394,6 +394,14 @@ def test_peek_takes_nothing(queue: MessageQueue) -> None:
     assert queue.stat().last_receive_pid == 0
 
 
+def test_peek_copies_messages_of_every_size(queue: MessageQueue) -> None:
+    for size in (0, 1, 1023, 1024, 1025, 8191, 8192):
+        data = bytes(range(256)) * (size // 256 + 1)
+        queue.send(data[:size], 3)
+        assert queue.peek() == Message(3, data[:size])
+        assert queue.peek() == queue.receive()
+
+
 @pytest.mark.parametrize("bad", [-1, -(2**70), 2**64])
 def test_peek_has_no_negative_places(queue: MessageQueue, bad: int) -> None:
     queue.send(b"x")
