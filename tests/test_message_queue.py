@@ -398,7 +398,7 @@ def test_peek_copies_messages_of_every_size(queue: MessageQueue) -> None:
     for size in (0, 1, 1023, 1024, 1025, 8191, 8192):
         data = bytes(range(256)) * (size // 256 + 1)
         queue.send(data[:size], 3)
-        assert queue.peek() == Message(3, data[:size])
+        assert queue.peek() == ipc.Message(3, data[:size])
         assert queue.peek() == queue.receive()
 
 
