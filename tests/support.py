@@ -80,6 +80,11 @@ def has_capability(number: int) -> bool:
     return int(status.split("CapEff:")[1].split()[0], 16) >> number & 1 == 1
 
 
+needs_other_users = pytest.mark.skipif(
+    not may_become(NOBODY), reason="needs root, who gives to other users"
+)
+
+
 def become(uid: int) -> None:
     """Be another user, with no rights of root left."""
     os.setgroups([])

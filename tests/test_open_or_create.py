@@ -280,10 +280,9 @@ class TestOfAnotherUser:
             SemaphoreSet.open_or_create(key, timeout=0)
         assert left.stat().size == 1
 
+    @support.needs_other_users
     def test_our_own_is_made_anew_though_given_away(self, key: int) -> None:
         left = SemaphoreSet.from_id(pristine(key))
-        if not support.may_become(NOBODY):
-            pytest.skip("needs root, who gives to other users")
         left.chown(NOBODY)
         assert SemaphoreSet.open_or_create(key, timeout=0).id != left.id
 

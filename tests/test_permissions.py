@@ -14,10 +14,6 @@ from sysv_ipc_rs import Semaphore, SemaphoreSet
 
 CLONE_NEWUSER = 0x10000000
 
-needs_nobody = pytest.mark.skipif(
-    not support.may_become(NOBODY), reason="needs root, who gives to other users"
-)
-
 READS: dict[str, Callable[[SemaphoreSet], object]] = {
     "value": lambda s: s[0].value,
     "values": lambda s: s.values,
@@ -109,7 +105,7 @@ def test_who_may_write_only_can_set_all_values(remove_later: Any) -> None:
     assert made.values == (7, 8)
 
 
-@needs_nobody
+@support.needs_other_users
 def test_a_new_owner_may_all_and_the_creator_still_too(remove_later: Any) -> None:
     made = remove_later(SemaphoreSet.create(size=2, values=[1, 0]))
     made.chown(NOBODY)
@@ -196,7 +192,7 @@ class TestOwner:
             with pytest.raises(ipc.UntrustedOwnerError, match=f"creator: user {NOBODY}"):
                 open_(made, owner)
 
-    @needs_nobody
+    @support.needs_other_users
     def test_one_that_we_gave_away_is_refused(
         self, remove_later: Any, open_: Callable[[SemaphoreSet, int | None], object]
     ) -> None:

@@ -17,7 +17,7 @@ def test_chmod_changes_the_mode_alone(queue: MessageQueue) -> None:
     assert after == before._replace(mode=0o640, ctime=after.ctime)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@support.needs_other_users
 def test_chown_changes_owner_and_group(queue: MessageQueue) -> None:
     queue.chown(1, 2)
     assert (queue.stat().uid, queue.stat().gid) == (1, 2)
@@ -50,7 +50,7 @@ RECEIVING = {"receive", "try_receive", "receive_into", "receive_many", "messages
 ALWAYS = {"stat", "qsize"}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@support.needs_other_users
 @pytest.mark.parametrize(
     ("mode", "allowed"),
     [(0o600, ALWAYS), (0o622, ALWAYS | SENDING), (0o644, ALWAYS | RECEIVING)],
@@ -75,7 +75,7 @@ def test_the_mode_says_what_a_stranger_may_do(
     assert support.in_child(try_all, NOBODY) == allowed
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@support.needs_other_users
 def test_a_stranger_may_open_but_not_use_a_queue() -> None:
     key = support.free_key()
     queue = MessageQueue.create(key)
@@ -94,7 +94,7 @@ def test_a_stranger_may_open_but_not_use_a_queue() -> None:
         queue.remove()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@support.needs_other_users
 @pytest.mark.parametrize("given", ["uid", "cuid"])
 def test_a_queue_of_another_owner_is_refused(given: str) -> None:
     key = support.free_key()

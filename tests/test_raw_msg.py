@@ -331,6 +331,7 @@ class TestCopy:
 
 
 class TestControl:
+    @support.needs_other_users
     def test_set_takes_owner_mode_and_room(self, make_queue: MakeQueue) -> None:
         msqid = make_queue(key=(key := support.free_key()))
         fill(msqid, (1, b"m"))

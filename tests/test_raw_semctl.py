@@ -101,6 +101,7 @@ class TestControl:
         with fails(errno.EINVAL):
             raw.semctl(make_set(0), 0, cmd, [1, 2])
 
+    @support.needs_other_users
     def test_set_takes_owner_and_mode(self, make_set: MakeSet) -> None:
         semid = make_set(0, 0, key=(key := support.free_key()))
         before = raw.semctl(semid, 0, raw.IPC_STAT)

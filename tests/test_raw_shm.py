@@ -210,6 +210,7 @@ class TestAttach:
 
 
 class TestControl:
+    @support.needs_other_users
     def test_set_takes_owner_and_mode(self, make_segment: MakeSegment) -> None:
         shmid = make_segment(5000)
         before = raw.shmctl(shmid, raw.IPC_STAT)

@@ -217,9 +217,8 @@ class TestStat:
             case ipc.SemaphoreSetStat(key=0, size=size):
                 assert size == 3
 
+    @support.needs_other_users
     def test_chmod_and_chown(self, semaphore_set: SemaphoreSet) -> None:
-        if not support.may_become(8):
-            pytest.skip("needs root, who gives to other users")
         semaphore_set.chmod(0o640)
         semaphore_set.chown(gid=7)
         semaphore_set.chown(8)

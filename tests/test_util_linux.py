@@ -77,6 +77,7 @@ def same(facts: dict[str, str], stat: Stat, **names: str) -> None:
         assert int(facts[field]) == getattr(stat, field)
 
 
+@support.needs_other_users
 def test_a_set_is_what_ipcs_says(semaphore_set: ipc.SemaphoreSet) -> None:
     semaphore_set.chmod(0o640)
     semaphore_set.chown(gid=7)
