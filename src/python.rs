@@ -29,7 +29,7 @@ mod _core {
     use super::convert::{ftok, key_from_name};
     #[pymodule_export]
     use super::msg::{
-        Message, MessageIterator, MessageQueue, MessageQueueStat, checked_messages,
+        Message, MessageIterator, MessageQueue, MessageQueueStat, check_target, checked_messages,
         checked_selection, reopen_message_queue,
     };
     #[pymodule_export]

@@ -171,6 +171,16 @@ def empty(semaphore: ipc.Semaphore) -> ipc.Semaphore:
     return semaphore
 
 
+@pytest.fixture
+def full() -> Iterator[ipc.MessageQueue]:
+    """A private queue of 10 bytes with a message of 10."""
+    queue = ipc.MessageQueue.create(max_bytes=10)
+    queue.send(b"0123456789")
+    yield queue
+    with suppress(ipc.RemovedError):
+        queue.remove()
+
+
 @pytest.fixture(params=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run[object]:
     """As `asyncio.run`, in a loop of this kind."""

@@ -18,7 +18,7 @@ mod stat;
 mod transfer;
 mod types;
 
-pub(super) use checks::{checked_messages, checked_selection};
+pub(super) use checks::{check_target, checked_messages, checked_selection};
 pub(super) use iterator::MessageIterator;
 pub(super) use message::Message;
 pub(super) use stat::MessageQueueStat;

@@ -12,6 +12,7 @@ from .._core import (
     MessageQueueStat,
     Readiness,
     WaitTimeoutError,
+    check_target,
     checked_messages,
     checked_selection,
     checked_timeout,
@@ -297,9 +298,8 @@ class AsyncMessageQueue(Wrapper[_Room]):
         See msgop(2), msgrcv.
         """
         kind, other, _, _ = checked_selection(type, exclude)
+        check_target(buffer)
         with memoryview(buffer) as target:
-            if target.readonly:
-                raise TypeError("a writable buffer is required")
             cut = bool(truncate)
             attempt = partial(
                 self._queue.try_receive_into, target, kind, exclude=other, truncate=cut
