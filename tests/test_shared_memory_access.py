@@ -248,7 +248,6 @@ LONG: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "detach": (touched, lambda it: it[1][0].detach()),
     "drop": (touched, lambda it: it[1].clear()),
     "remove": (removable, lambda memory: memory.remove()),
-    "lock_memory": (fresh, lambda it: it[0].lock_memory()),
 }
 
 
