@@ -249,8 +249,10 @@ def run_python(
     code: str, *arguments: object, seconds: float = 60.0, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run it in a new interpreter (the one that tests run in), with what it printed."""
+    # Since 3.12 a fork beside other threads, of which the package has some, is warned of.
+    quiet = "ignore:This process:DeprecationWarning"
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [sys.executable, "-W", quiet, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=seconds,

@@ -110,7 +110,7 @@ def test_a_change_of_the_mode_that_allows_it_still_ends_nothing(queue: MessageQu
         queue.chmod(0o640)
         for child in children:
             support.wait_blocked(child.pid)
-            queue.send(b"x")
+        queue.send_many([b"x", b"x"])
         for child in children:
             assert child.result() == Message(1, b"x")
 
