@@ -74,7 +74,7 @@ soak: build/test.stamp ## the laws that need long runs
 		tests/test_state_machines.py tests/test_state_machine_memory.py tests/test_lifetimes.py
 
 bench: build/bench.stamp ## beside C and the peers, in one run
-	$(UNSHARE) cargo bench --quiet --locked --bench core -- --quiet
+	set -o pipefail; $(UNSHARE) cargo bench --quiet --locked --bench core -- --noplot | grep time:
 	$(UNSHARE) build/bench/bin/python -m pytest --quiet benches -p no:cacheprovider \
 		--benchmark-columns=min,median --benchmark-sort=min --benchmark-json=build/peers.json
 	$(UNSHARE) build/bench/bin/python benches/table.py --json build/bench.json --charts docs/img

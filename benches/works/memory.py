@@ -80,7 +80,7 @@ def write_small(stack: Stack) -> Mapping[str, Run]:
     }
 
 
-@work("slice a[:64]", Goal("memoryview"))
+@work("slice a[:64]", Goal("memoryview", 1.05))
 def slice_small(stack: Stack) -> Mapping[str, Run]:
     attachment = attached(stack)
     return {
@@ -89,7 +89,7 @@ def slice_small(stack: Stack) -> Mapping[str, Run]:
     }
 
 
-@work("slice a[:64] = data", Goal("memoryview"))
+@work("slice a[:64] = data", Goal("memoryview", 1.05))
 def assign_small(stack: Stack) -> Mapping[str, Run]:
     data = b"x" * 64
     return {

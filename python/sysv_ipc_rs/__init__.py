@@ -7,7 +7,6 @@ nothing; `remove()` does. Errors are `IPCError` and its family, each an `OSError
 import importlib
 import sys
 import types
-from typing import TYPE_CHECKING
 
 from . import _core
 from ._core import (
@@ -67,6 +66,8 @@ __all__ = [
     "wakeup_signal",
 ]
 
+# Type checkers take it for true. `typing` would take longer to import than all of this package.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import aio as aio
     from . import raw as raw
