@@ -1,0 +1,199 @@
+"""chronyd takes our samples for its source; ntpshmmon and a C writer see the same segment."""
+
+import shutil
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import support
+import sysv_ipc_rs as ipc
+from programs import Peer, program
+from sysv_ipc_rs.interop import NTPSample, NTPSharedMemory
+
+UNIT = 2
+OFFSET = 1_234_567
+
+
+@pytest.fixture
+def memory() -> Iterator[NTPSharedMemory]:
+    with NTPSharedMemory.open_or_create(UNIT) as made:
+        yield made
+        made.remove()
+
+
+def feed(memory: NTPSharedMemory) -> None:
+    """A sample, if the last one was read."""
+    if memory.peek() is None:
+        now = time.time_ns()
+        memory.write(now + OFFSET, now, precision=-20)
+
+
+@contextmanager
+def chronyd(folder: Path) -> Iterator[Callable[[], str]]:
+    """Runs one that has nothing but the segment; gives a function that lists its sources."""
+    socket = folder / "chronyd.sock"
+    configuration = folder / "chrony.conf"
+    configuration.write_text(
+        f"refclock SHM {UNIT} refid TEST poll -2 dpoll -4 filter 4\n"
+        f"port 0\ncmdport 0\nbindcmdaddress {socket}\npidfile {folder / 'pid'}\n"
+        f"logdir {folder}\nlog rawmeasurements refclocks\n"
+    )
+    # -x: the system's clock is left alone.
+    command = [program("chronyd"), "-d", "-x", "-U", "-u", "root", "-f", str(configuration)]
+    chronyc = [program("chronyc"), "-h", str(socket), "-n", "-c", "sources"]
+
+    def sources() -> str:
+        return subprocess.run(
+            chronyc, capture_output=True, text=True, check=False, timeout=30
+        ).stdout
+
+    with Peer(*command) as server:
+        try:
+            yield sources
+        except AssertionError as error:
+            error.add_note(server.errors())
+            raise
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where chronyd's socket may be: short, and for its user alone."""
+    made = Path(tempfile.mkdtemp(prefix="chrony"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.mark.parametrize("first", ["we", "chronyd"])
+def test_chronyd_selects_our_clock(folder: Path, first: str) -> None:
+    if first == "we":
+        NTPSharedMemory.open_or_create(UNIT).close()
+    try:
+        with chronyd(folder) as sources:
+
+            def there() -> bool:
+                try:
+                    NTPSharedMemory.open(UNIT).close()
+                except ipc.NotFoundError:
+                    return False
+                return True
+
+            support.wait_for(there, "the segment")
+            with NTPSharedMemory.open(UNIT) as memory:
+
+                def selected() -> bool:
+                    feed(memory)
+                    return "#,*,TEST," in sources()
+
+                support.wait_for(selected, "our clock is its source")
+        raw = [line.split() for line in (folder / "refclocks.log").read_text().splitlines()]
+        offsets = {fields[6] for fields in raw if len(fields) > 8 and fields[2] == "TEST"} - {"-"}
+        assert offsets == {f"{OFFSET / 10**9:.6e}"}
+    finally:
+        NTPSharedMemory.open(UNIT).remove()
+
+
+def test_ntpshmmon_shows_our_samples(memory: NTPSharedMemory) -> None:
+    sample = (1_700_000_000_123_456_789, 1_700_000_000_987_654_321)
+    memory.write(*sample, leap=1, precision=-20)
+    with Peer(program("ntpshmmon"), "-n", "1") as monitor:
+        lines = [monitor.line() for _ in range(3)]
+    clock, receive = (f"{ns // 10**9}.{ns % 10**9:09}" for ns in sample)
+    name, unit, _, *found = lines[-1].split()
+    assert (name, unit, *found) == ("sample", "NTP2", receive, clock, "1", "-20")
+    assert memory.peek() == NTPSample(*sample, 1, -20)
+
+
+SHM_TIME = r"""
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/shm.h>
+#include <time.h>
+
+struct shmTime {
+    int mode;
+    volatile int count;
+    time_t clockTimeStampSec;
+    int clockTimeStampUSec;
+    time_t receiveTimeStampSec;
+    int receiveTimeStampUSec;
+    int leap;
+    int precision;
+    int nsamples;
+    volatile int valid;
+    unsigned clockTimeStampNSec;
+    unsigned receiveTimeStampNSec;
+    int dummy[8];
+};
+
+/* Creates the segment as ntpd does. For each line: "r" shows the fields, "w" writes a sample. */
+int main(void)
+{
+    int id = shmget(0x4e545030 + 2, sizeof(struct shmTime), IPC_CREAT | 0666);
+    struct shmTime *shm = shmat(id, NULL, 0);
+    char line[10];
+    printf("%zu %zu %zu\n", sizeof *shm, offsetof(struct shmTime, valid),
+           offsetof(struct shmTime, receiveTimeStampNSec));
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        if (line[0] == 'w') {
+            shm->mode = 1;
+            shm->valid = 0;
+            shm->count++;
+            __sync_synchronize();
+            shm->clockTimeStampSec = 1700000000;
+            shm->clockTimeStampUSec = 123456;
+            shm->clockTimeStampNSec = line[1] == 'n' ? 123456789 : 0;
+            shm->receiveTimeStampSec = 5000000000;
+            shm->receiveTimeStampUSec = 999999;
+            shm->receiveTimeStampNSec = line[1] == 'n' ? 999999001 : 0;
+            shm->leap = 2;
+            shm->precision = -10;
+            __sync_synchronize();
+            shm->count++;
+            shm->valid = 1;
+        }
+        printf("%d %d %lld %d %u %lld %d %u %d %d %d\n", shm->mode, shm->count,
+               (long long)shm->clockTimeStampSec, shm->clockTimeStampUSec, shm->clockTimeStampNSec,
+               (long long)shm->receiveTimeStampSec, shm->receiveTimeStampUSec,
+               shm->receiveTimeStampNSec, shm->leap, shm->precision, shm->valid);
+        fflush(stdout);
+    }
+    return 0;
+}
+"""
+
+
+def fields(peer: Peer, line: str) -> list[int]:
+    peer.send(line)
+    return [int(word) for word in peer.line().split()]
+
+
+def test_the_struct_is_that_of_c_byte_for_byte(tmp_path: Path) -> None:
+    with Peer(support.compiled(tmp_path, SHM_TIME)) as c:
+        size = 96 if struct.calcsize("P") == 8 else 80
+        assert c.line().split()[0] == str(size)
+        with NTPSharedMemory.open_or_create(UNIT) as memory:
+            try:
+                assert memory.segment.size == size
+                assert memory.read() is None
+                fields(c, "wn")
+                wanted = NTPSample(1_700_000_000_123_456_789, 5_000_000_000_999_999_001, 2, -10)
+                assert memory.peek() == wanted
+                assert memory.read() == wanted
+                assert memory.read() is None
+                assert fields(c, "r")[-1] == 0
+                fields(c, "w")
+                assert memory.read() == NTPSample(
+                    1_700_000_000_123_456_000, 5_000_000_000_999_999_000, 2, -10
+                )
+                memory.write(6_000_000_000_000_000_001, 7_000_000_000_987_654_321, leap=3)
+                seen = [1, 6, 6_000_000_000, 0, 1, 7_000_000_000, 987_654, 987_654_321, 3, -1, 1]
+                assert fields(c, "r") == seen
+            finally:
+                memory.remove()
