@@ -238,13 +238,17 @@ class NTPSharedMemory:
         See shmop(2).
         """
         words = self._open()
-        while words["valid"].load() and (mode := words["mode"].load()) in (0, 1):
+        while True:
+            # Before `valid`, which a writer clears before it counts: else a count that is taken
+            # while it writes could be the same when all is read.
             count = words["count"].load()
+            if not words["valid"].load():
+                return None
             told = {name: word.load() for name, word in words.items()}
-            # Else it was being written.
-            if mode == 0 or words["count"].load() == count:
+            if told["mode"] not in (0, 1):
+                return None
+            if told["mode"] == 0 or words["count"].load() == count:
                 return _sample(told)
-        return None
 
     def read(self) -> NTPSample | None:
         """The sample that waits to be read, which is marked as read, as an NTP server does.
