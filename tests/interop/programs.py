@@ -118,6 +118,11 @@ class Peer:
         self.send(expression)
         return self.answer()
 
+    def rest(self) -> str:
+        """What else it has printed, when it has ended."""
+        assert self._process.stdout
+        return (self._received + self._process.stdout.read()).decode()
+
     def errors(self) -> str:
         """What it has printed on stderr."""
         self._errors.seek(0)

@@ -1,22 +1,21 @@
 """chronyd takes our samples for its source; ntpshmmon and a C writer see the same segment."""
 
-import shutil
 import struct
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import support
 import sysv_ipc_rs as ipc
+from chrony import chronyd
 from programs import Peer, program
 from sysv_ipc_rs.interop import NTPSample, NTPSharedMemory
 
 UNIT = 2
 OFFSET = 1_234_567
+REFCLOCK = f"refclock SHM {UNIT} refid TEST poll -2 dpoll -4 filter 4"
 
 
 @pytest.fixture
@@ -33,55 +32,12 @@ def feed(memory: NTPSharedMemory) -> None:
         memory.write(now + OFFSET, now, precision=-20)
 
 
-@contextmanager
-def chronyd(folder: Path) -> Iterator[Callable[[], str]]:
-    """Runs one that has nothing but the segment; gives a function that lists its sources."""
-    socket = folder / "chronyd.sock"
-    configuration = folder / "chrony.conf"
-    configuration.write_text(
-        f"refclock SHM {UNIT} refid TEST poll -2 dpoll -4 filter 4\n"
-        f"port 0\ncmdport 0\nbindcmdaddress {socket}\npidfile {folder / 'pid'}\n"
-        f"logdir {folder}\nlog rawmeasurements refclocks\n"
-    )
-    # -x: the system's clock is left alone.
-    command = [program("chronyd"), "-d", "-x", "-U", "-u", "root", "-f", str(configuration)]
-    chronyc = [program("chronyc"), "-h", str(socket), "-n", "-c", "sources"]
-
-    def sources() -> str:
-        return subprocess.run(
-            chronyc, capture_output=True, text=True, check=False, timeout=30
-        ).stdout
-
-    with Peer(*command) as server:
-        try:
-            yield sources
-        except AssertionError as error:
-            error.add_note(server.errors())
-            raise
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Where chronyd's socket may be: short, and for its user alone."""
-    made = Path(tempfile.mkdtemp(prefix="chrony"))
-    yield made
-    shutil.rmtree(made)
-
-
 @pytest.mark.parametrize("first", ["we", "chronyd"])
-def test_chronyd_selects_our_clock(folder: Path, first: str) -> None:
+def test_chronyd_selects_our_clock(first: str) -> None:
     if first == "we":
         NTPSharedMemory.open_or_create(UNIT).close()
     try:
-        with chronyd(folder) as sources:
-
-            def there() -> bool:
-                try:
-                    NTPSharedMemory.open(UNIT).close()
-                except ipc.NotFoundError:
-                    return False
-                return True
-
+        with chronyd(REFCLOCK) as (folder, sources):
             support.wait_for(there, "the segment")
             with NTPSharedMemory.open(UNIT) as memory:
 
@@ -90,11 +46,18 @@ def test_chronyd_selects_our_clock(folder: Path, first: str) -> None:
                     return "#,*,TEST," in sources()
 
                 support.wait_for(selected, "our clock is its source")
-        raw = [line.split() for line in (folder / "refclocks.log").read_text().splitlines()]
-        offsets = {fields[6] for fields in raw if len(fields) > 8 and fields[2] == "TEST"} - {"-"}
-        assert offsets == {f"{OFFSET / 10**9:.6e}"}
+            log = (folder / "refclocks.log").read_text().splitlines()
+        rows = [row for row in map(str.split, log) if row[2:3] == ["TEST"]]
+        assert {row[6] for row in rows} - {"-"} == {f"{OFFSET / 10**9:.6e}"}
     finally:
         NTPSharedMemory.open(UNIT).remove()
+
+
+def there() -> bool:
+    with suppress(ipc.NotFoundError):
+        NTPSharedMemory.open(UNIT).close()
+        return True
+    return False
 
 
 def test_ntpshmmon_shows_our_samples(memory: NTPSharedMemory) -> None:

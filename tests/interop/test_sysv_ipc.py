@@ -87,3 +87,13 @@ def test_segments_are_the_same_bytes(other: Peer, remove_later: Any) -> None:
 
 def test_keys_and_ftok_are_the_same(other: Peer) -> None:
     assert other.ask("sysv_ipc.ftok('/usr', 82, True)") == ipc.ftok("/usr", 82)
+
+
+@pytest.mark.parametrize("flags", ["IPC_CREAT", "IPC_CREX"])
+def test_its_new_semaphores_count_as_initialised(
+    other: Peer, remove_later: Any, flags: str
+) -> None:
+    key = support.free_key()
+    other.ask(f"[s := sysv_ipc.Semaphore({key}, sysv_ipc.{flags}), s.id]")
+    semaphore = remove_later(ipc.Semaphore.open_or_create(key, 5, timeout=0))
+    assert (semaphore.id, semaphore.value) == (other.ask("s.id"), 0)

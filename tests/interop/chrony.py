@@ -1,0 +1,42 @@
+"""A chronyd for the tests: it has nothing but a segment, and leaves the system's clock alone."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from programs import Peer, program
+
+
+@contextmanager
+def chronyd(refclock: str) -> Iterator[tuple[Path, Callable[[], str]]]:
+    """Runs one with this line; gives the folder of its logs, and what lists its sources."""
+    # For its socket: short, and for its user alone.
+    folder = Path(tempfile.mkdtemp(prefix="chrony"))
+    socket = folder / "chronyd.sock"
+    configuration = folder / "chrony.conf"
+    configuration.write_text(
+        f"{refclock}\nport 0\ncmdport 0\nbindcmdaddress {socket}\npidfile {folder / 'pid'}\n"
+        f"logdir {folder}\nlog rawmeasurements refclocks\n"
+    )
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    server_command = [program("chronyd"), "-d", "-x", "-U", "-u", user, "-f", str(configuration)]
+    command = [program("chronyc"), "-h", str(socket), "-n", "-c", "sources"]
+
+    def sources() -> str:
+        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        return told.stdout
+
+    try:
+        with Peer(*server_command) as server:
+            try:
+                yield folder, sources
+            except AssertionError as error:
+                error.add_note(server.errors())
+                raise
+    finally:
+        shutil.rmtree(folder)
