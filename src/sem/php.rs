@@ -233,6 +233,7 @@ impl PhpSemaphore {
     }
 
     /// A guard over a token that was just taken by [`Self::TAKE`].
+    #[cfg(feature = "python")]
     pub(crate) fn guard(&self) -> SemaphoreGuard {
         SemaphoreGuard::new(self.set, TOKENS, 1)
     }
@@ -270,6 +271,7 @@ impl PhpSemaphore {
     }
 
     /// Gives back all tokens that were taken by [`Self::acquire`].
+    #[cfg(feature = "python")]
     pub(crate) fn give_back_all(&self) {
         self.give_back(false);
     }

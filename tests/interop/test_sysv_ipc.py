@@ -97,3 +97,11 @@ def test_its_new_semaphores_count_as_initialised(
     other.ask(f"[s := sysv_ipc.Semaphore({key}, sysv_ipc.{flags}), s.id]")
     semaphore = remove_later(ipc.Semaphore.open_or_create(key, 5, timeout=0))
     assert (semaphore.id, semaphore.value) == (other.ask("s.id"), 0)
+
+
+def test_it_sets_a_value_again_when_it_may_create(other: Peer, remove_later: Any) -> None:
+    semaphore = remove_later(ipc.Semaphore.create(support.free_key(), 3))
+    other.ask(f"[sysv_ipc.Semaphore({semaphore.key})]")
+    assert semaphore.value == 3
+    other.ask(f"[sysv_ipc.Semaphore({semaphore.key}, sysv_ipc.IPC_CREAT)]")
+    assert semaphore.value == 0
