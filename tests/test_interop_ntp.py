@@ -137,6 +137,7 @@ BAD: list[tuple[Callable[[], object], type[Exception]]] = [
     (lambda: NTPSharedMemory.open("0"), TypeError),  # type: ignore[arg-type]
     (lambda: NTPSharedMemory.open(UNIT), ipc.NotFoundError),
     (NTPSharedMemory, TypeError),
+    (lambda: type("Mine", (NTPSharedMemory,), {}), TypeError),
 ]
 
 

@@ -172,6 +172,7 @@ BAD: list[tuple[Callable[..., object], type[Exception]]] = [
     (lambda key: PHPSemaphore.open_or_create(key, owner=-1), ValueError),
     (lambda key: PHPSemaphore.open_or_create(key, timeout=-1), ValueError),
     (PHPSemaphore, TypeError),
+    (lambda _: type("Mine", (PHPSemaphore,), {}), TypeError),
 ]
 
 

@@ -18,7 +18,11 @@ from typing import Any, Self
 import pytest
 
 # Where the distribution has them that are on nobody's path.
-FOLDERS = (*os.environ["PATH"].split(":"), "/usr/sbin", "/usr/lib/postgresql/15/bin")
+FOLDERS = (
+    *os.environ["PATH"].split(":"),
+    "/usr/sbin",
+    *map(str, Path("/usr/lib/postgresql").glob("*/bin")),
+)
 
 # Debian's package of each.
 PACKAGES = {

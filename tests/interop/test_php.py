@@ -26,7 +26,7 @@ def shared_queue() -> Iterator[ipc.MessageQueue]:
     queue.remove()
 
 
-def test_it_is_php_8_2(php: Peer) -> None:
+def test_it_is_php_8(php: Peer) -> None:
     assert php.ask("PHP_VERSION").startswith("8.")
 
 

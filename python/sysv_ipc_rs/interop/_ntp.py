@@ -73,6 +73,9 @@ class NTPSharedMemory:
             "NTPSharedMemory.open_or_create()"
         )
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError("NTPSharedMemory can't be subclassed")
+
     @classmethod
     def open_or_create(
         cls,
