@@ -6,10 +6,26 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+import sysv_ipc_rs as ipc
 from programs import Peer, program
+
+
+@contextmanager
+def only_ours(unit: int) -> Iterator[None]:
+    """The test is skipped where another has the unit's segment; what it leaves is removed."""
+    key = 0x4E545030 + unit
+    with suppress(ipc.NotFoundError):
+        ipc.SharedMemory.open(key)
+        pytest.skip(f"unit {unit} is in use here, and this IPC namespace is not ours alone")
+    try:
+        yield
+    finally:
+        with suppress(ipc.NotFoundError):
+            ipc.SharedMemory.open(key).remove()
 
 
 @contextmanager

@@ -40,7 +40,6 @@ PACKAGES = {
     "postgres": "postgresql-15",
 }
 
-
 # What a bare perl lacks.
 PERL_MODULES = ("-MIPC::SysV", "-MIPC::Msg", "-MIPC::Semaphore", "-MIPC::SharedMem", "-MJSON::PP")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import support
 import sysv_ipc_rs as ipc
-from chrony import chronyd
+from chrony import chronyd, only_ours
 from programs import Peer, program
 from sysv_ipc_rs.interop import NTPSample, NTPSharedMemory
 
@@ -18,11 +18,16 @@ OFFSET = 1_234_567
 REFCLOCK = f"refclock SHM {UNIT} refid TEST poll -2 dpoll -4 filter 4"
 
 
+@pytest.fixture(autouse=True)
+def unit() -> Iterator[None]:
+    with only_ours(UNIT):
+        yield
+
+
 @pytest.fixture
 def memory() -> Iterator[NTPSharedMemory]:
     with NTPSharedMemory.open_or_create(UNIT) as made:
         yield made
-        made.remove()
 
 
 def feed(memory: NTPSharedMemory) -> None:
@@ -36,21 +41,18 @@ def feed(memory: NTPSharedMemory) -> None:
 def test_chronyd_selects_our_clock(first: str) -> None:
     if first == "we":
         NTPSharedMemory.open_or_create(UNIT).close()
-    try:
-        with chronyd(REFCLOCK) as (folder, sources):
-            support.wait_for(there, "the segment")
-            with NTPSharedMemory.open(UNIT) as memory:
+    with chronyd(REFCLOCK) as (folder, sources):
+        support.wait_for(there, "the segment")
+        with NTPSharedMemory.open(UNIT) as memory:
 
-                def selected() -> bool:
-                    feed(memory)
-                    return "#,*,TEST," in sources()
+            def selected() -> bool:
+                feed(memory)
+                return "#,*,TEST," in sources()
 
-                support.wait_for(selected, "our clock is its source")
-            log = (folder / "refclocks.log").read_text().splitlines()
-        rows = [row for row in map(str.split, log) if row[2:3] == ["TEST"]]
-        assert {row[6] for row in rows} - {"-"} == {f"{OFFSET / 10**9:.6e}"}
-    finally:
-        NTPSharedMemory.open(UNIT).remove()
+            support.wait_for(selected, "our clock is its source")
+        log = (folder / "refclocks.log").read_text().splitlines()
+    rows = [row for row in map(str.split, log) if row[2:3] == ["TEST"]]
+    assert {row[6] for row in rows} - {"-"} == {f"{OFFSET / 10**9:.6e}"}
 
 
 def there() -> bool:
@@ -142,21 +144,18 @@ def test_the_struct_is_that_of_c_byte_for_byte(tmp_path: Path) -> None:
         size = 96 if struct.calcsize("P") == 8 else 80
         assert c.line().split()[0] == str(size)
         with NTPSharedMemory.open_or_create(UNIT) as memory:
-            try:
-                assert memory.segment.size == size
-                assert memory.read() is None
-                fields(c, "wn")
-                wanted = NTPSample(1_700_000_000_123_456_789, 5_000_000_000_999_999_001, 2, -10)
-                assert memory.peek() == wanted
-                assert memory.read() == wanted
-                assert memory.read() is None
-                assert fields(c, "r")[-1] == 0
-                fields(c, "w")
-                assert memory.read() == NTPSample(
-                    1_700_000_000_123_456_000, 5_000_000_000_999_999_000, 2, -10
-                )
-                memory.write(6_000_000_000_000_000_001, 7_000_000_000_987_654_321, leap=3)
-                seen = [1, 6, 6_000_000_000, 0, 1, 7_000_000_000, 987_654, 987_654_321, 3, -1, 1]
-                assert fields(c, "r") == seen
-            finally:
-                memory.remove()
+            assert memory.segment.size == size
+            assert memory.read() is None
+            fields(c, "wn")
+            wanted = NTPSample(1_700_000_000_123_456_789, 5_000_000_000_999_999_001, 2, -10)
+            assert memory.peek() == wanted
+            assert memory.read() == wanted
+            assert memory.read() is None
+            assert fields(c, "r")[-1] == 0
+            fields(c, "w")
+            assert memory.read() == NTPSample(
+                1_700_000_000_123_456_000, 5_000_000_000_999_999_000, 2, -10
+            )
+            memory.write(6_000_000_000_000_000_001, 7_000_000_000_987_654_321, leap=3)
+            seen = [1, 6, 6_000_000_000, 0, 1, 7_000_000_000, 987_654, 987_654_321, 3, -1, 1]
+            assert fields(c, "r") == seen

@@ -9,9 +9,8 @@ import postgres
 import pytest
 import support
 import sysv_ipc_rs as ipc
-from chrony import chronyd
+from chrony import chronyd, only_ours
 from programs import PHP_MODULES, Peer, program
-from sysv_ipc_rs.interop import NTPSharedMemory
 
 PAGE = (Path(__file__).parents[2] / "docs" / "interop.md").read_text()
 SECTIONS = {
@@ -69,11 +68,11 @@ def test_the_two_sides_print_what_is_promised(section: str, tmp_path: Path) -> N
 def test_chronyd_takes_the_clock_of_the_example() -> None:
     section = dict(SECTIONS["chrony, ntpd, gpsd"])
     with (
+        only_ours(2),
         chronyd(section["conf"]) as (_, sources),
         Peer(sys.executable, "-c", section["python"]),
     ):
         support.wait_for(lambda: "#,*,PY," in sources(), "it is the source")
-    NTPSharedMemory.open(2).remove()
 
 
 def test_the_interlock_of_the_example_is_found() -> None:
