@@ -84,6 +84,7 @@ bench: build/bench.stamp ## beside C and the peers, in one run
 	$(UNSHARE) build/bench/bin/python -m pytest --quiet benches -p no:cacheprovider \
 		--benchmark-columns=min,median --benchmark-sort=min --benchmark-json=build/peers.json
 	$(UNSHARE) build/bench/bin/python benches/table.py --json build/bench.json --charts docs/img
+	$(UNSHARE) build/bench/bin/python benches/scale.py --json build/scale.json --charts docs/img
 
 # Both need what only an unstable compiler offers, or a stable one that is told to.
 fuzz: export RUSTC_BOOTSTRAP = 1
