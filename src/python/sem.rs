@@ -1,5 +1,6 @@
 //! `SemaphoreSet`; one member of a set is in `member`, what is held in `guard`.
 
+use pyo3::Borrowed;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyTuple, PyType};
@@ -499,7 +500,7 @@ impl SemaphoreSet {
                 "an operation is (index, delta) or (index, delta, undo)",
             ));
         };
-        let undo = own.map_or(Ok(undo), |own| own.extract())?;
+        let undo = own.map_or(Ok(undo), Borrowed::extract)?;
         let index = convert::index(&index, self.0.reachable(), false)?;
         let delta = convert::small(&delta, "delta", -SEMAPHORE_MAX..=SEMAPHORE_MAX)?;
         Ok(Operation::new(member::number(index), delta, undo_flag(undo.0)))
