@@ -13,33 +13,38 @@ use super::core;
 /// the end of a `with` block, when the guard is dropped, or by the kernel when the process ends,
 /// also by SIGKILL.
 ///
-/// Made by `Semaphore.hold` and `Semaphore.try_hold`. In a child forked while it is held it is
-/// inert: the child doesn't own what the parent holds. Setting the semaphore's value meanwhile makes
-/// the kernel forget what it would have undone; giving back adds the units all the same, and when
-/// the process ends the kernel takes them away again.
+/// Made by `hold` and `try_hold` of a `Semaphore` and of `interop.PHPSemaphore`. In a child forked
+/// while it is held it is inert: the child doesn't own what the parent holds. Setting the
+/// semaphore's value meanwhile makes the kernel forget what it would have undone; giving back adds
+/// the units all the same, and when the process ends the kernel takes them away again.
 ///
 /// See semop(2), SEM_UNDO.
 #[pyclass(frozen, weakref, module = "sysv_ipc_rs")]
 #[derive(Debug)]
 pub(crate) struct SemaphoreGuard {
     guard: core::SemaphoreGuard,
-    /// Who may not leave the set before the units are given back.
-    user: Mutex<Option<Arc<core::PhpSemaphore>>>,
+    /// Of a PHP semaphore: who may not leave the set before the units are given back.
+    user: Option<Box<User>>,
 }
 
+type User = Mutex<Option<Arc<core::PhpSemaphore>>>;
+
 impl SemaphoreGuard {
-    pub(super) fn of(guard: core::SemaphoreGuard) -> Self {
-        Self { guard, user: Mutex::default() }
+    #[inline]
+    pub(super) const fn of(guard: core::SemaphoreGuard) -> Self {
+        Self { guard, user: None }
     }
 
     pub(super) fn of_user(user: Arc<core::PhpSemaphore>) -> Self {
-        Self { guard: user.guard(), user: Mutex::new(Some(user)) }
+        Self { guard: user.guard(), user: Some(Box::new(Mutex::new(Some(user)))) }
     }
 
+    #[inline]
     fn give_back(&self) -> crate::error::Result<()> {
         let released = self.guard.release();
-        let user = self.user.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(user);
+        if let Some(user) = &self.user {
+            leave_set(user);
+        }
         released
     }
 
@@ -57,6 +62,13 @@ impl SemaphoreGuard {
         }
         Ok(false)
     }
+}
+
+/// Out of the way of the guards of plain semaphores, which have none.
+#[cold]
+fn leave_set(user: &User) {
+    let user = user.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(user);
 }
 
 #[pymethods]
