@@ -241,13 +241,22 @@ pub(super) fn new_bytes_with<'py>(
     Ok(bytes.cast_into()?)
 }
 
+/// The tuple that `Py_BuildValue` has made.
+///
+/// # Safety
+/// `new` is a new reference, or null with an exception set.
+unsafe fn new_tuple(py: Python<'_>, new: *mut ffi::PyObject) -> PyResult<Bound<'_, PyTuple>> {
+    // SAFETY: the caller vouches for it.
+    let tuple = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
+    Ok(tuple.cast_into()?)
+}
+
 /// A new tuple of two ints; `MemoryError`, never a panic, without memory for it.
 pub(super) fn new_pair(py: Python<'_>, first: i64, second: usize) -> PyResult<Bound<'_, PyTuple>> {
     // SAFETY: the format says a long long and a ssize_t, as which a usize is passed.
     let new = unsafe { ffi::Py_BuildValue(c"(Ln)".as_ptr(), first, second) };
-    // SAFETY: a new reference, or null with an exception set.
-    let pair = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
-    Ok(pair.cast_into::<PyTuple>()?)
+    // SAFETY: as `Py_BuildValue` gave it.
+    unsafe { new_tuple(py, new) }
 }
 
 /// A new tuple of a message's type and bytes; `MemoryError`, never a panic, without memory for it.
@@ -259,7 +268,19 @@ pub(super) fn new_message<'py>(
     let text = new_bytes(py, text)?;
     // SAFETY: the format says a long long and an object.
     let new = unsafe { ffi::Py_BuildValue(c"(LO)".as_ptr(), mtype, text.as_ptr()) };
-    // SAFETY: a new reference, or null with an exception set.
-    let pair = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
-    Ok(pair.cast_into::<PyTuple>()?)
+    // SAFETY: as `Py_BuildValue` gave it.
+    unsafe { new_tuple(py, new) }
+}
+
+/// As [`new_message`], the bytes first.
+pub(super) fn new_text_and_type<'py>(
+    py: Python<'py>,
+    text: &[u8],
+    mtype: i64,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let text = new_bytes(py, text)?;
+    // SAFETY: the format says an object and a long long.
+    let new = unsafe { ffi::Py_BuildValue(c"(OL)".as_ptr(), text.as_ptr(), mtype) };
+    // SAFETY: as `Py_BuildValue` gave it.
+    unsafe { new_tuple(py, new) }
 }

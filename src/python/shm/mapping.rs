@@ -15,10 +15,10 @@ use crate::shm as core;
 
 /// A segment's memory in this process; unmapped, detached from the interpreter, when dropped.
 #[derive(Debug)]
-pub(super) struct Memory(Option<core::Attachment>);
+pub(in crate::python) struct Memory(Option<core::Attachment>);
 
 impl Memory {
-    pub(super) fn new(attachment: core::Attachment) -> Arc<Self> {
+    pub(in crate::python) fn new(attachment: core::Attachment) -> Arc<Self> {
         Arc::new(Self(Some(attachment)))
     }
 }
