@@ -321,13 +321,13 @@ impl SharedMemory {
     /// Where it is attached; 0 if it isn't. Read-only.
     #[getter]
     fn address(&self) -> usize {
-        self.attached.get().map_or(0, |memory| memory.address())
+        self.attached.address().unwrap_or(0)
     }
 
     /// Whether it is attached. Read-only.
     #[getter]
     fn attached(&self) -> bool {
-        self.attached.get().is_some()
+        self.attached.address().is_some()
     }
 
     /// Time of the last attach, in seconds since the epoch; 0 = never. Read-only.

@@ -52,6 +52,12 @@ impl Attached {
         self.0.read().unwrap_or_else(PoisonError::into_inner).now.clone()
     }
 
+    /// Where the memory is, if there is any.
+    pub(super) fn address(&self) -> Option<usize> {
+        let state = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        state.now.as_ref().map(|memory| memory.address())
+    }
+
     fn replace(&self, new: Option<Arc<Memory>>) -> Option<Arc<Memory>> {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut state.now, new)
