@@ -150,9 +150,9 @@ fn plain_size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
 }
 
 fn message_size(value: &Bound<'_, PyAny>) -> PyResult<usize> {
-    wide(value)?.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| {
-        PyValueError::new_err(format!("The message length must be <= {}", i64::MAX))
-    })
+    wide(value)?
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| PyValueError::new_err(format!("The message length must be <= {}", i64::MAX)))
 }
 
 #[inline]

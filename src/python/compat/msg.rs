@@ -108,9 +108,7 @@ impl MessageQueue {
                 "The queue is full, or a system-wide limit on the number of queue messages has \
                  been reached",
             ),
-            Errno::E2BIG => {
-                too_long("max_size", Queue::stat_raw(id).map_or(0, |ds| ds.msg_qbytes))
-            }
+            Errno::E2BIG => too_long("max_size", Queue::stat_raw(id).map_or(0, |ds| ds.msg_qbytes)),
             // Also of a message that is longer than MSGMAX.
             Errno::EINVAL if !Queue::is_gone(id) => error::common(errno),
             errno => failed(errno),
@@ -240,8 +238,8 @@ impl MessageQueue {
         raise_late()?;
         let (id, most) = (self.id.load(Relaxed), self.max_message_size.load(Relaxed));
         let mut room = Room::new();
-        let mut incoming = Incoming::bare(&mut room, id, most, r#type.0, 0, LONG_COPY)
-            .map_err(not_received)?;
+        let mut incoming =
+            Incoming::bare(&mut room, id, most, r#type.0, 0, LONG_COPY).map_err(not_received)?;
         let timeout = if block.0 { Timeout::Endless } else { Timeout::ZERO };
         receive_waiting(py, &mut incoming, timeout)?.map_err(not_received)?;
         buffer::new_text_and_type(py, incoming.text(), incoming.mtype())

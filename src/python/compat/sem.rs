@@ -108,9 +108,9 @@ fn get(key: Key, flags: i32, mode: Mode, value: Option<u16>) -> PyResult<Got> {
     let mode = i32::from(mode.bits());
     let got = open_or_create(key, flags, |key, flags| sys::semget(key, 1, flags | mode))
         .map_err(|(errno, _)| failed(errno))?;
-    let value = value.filter(|_| creates && got.created).map_or(Ok(()), |value| {
-        sys::semctl_setval(got.id, 0, value.into())
-    });
+    let value = value
+        .filter(|_| creates && got.created)
+        .map_or(Ok(()), |value| sys::semctl_setval(got.id, 0, value.into()));
     if let Err(errno) = value {
         let _ = SemaphoreSet::ctl_rmid(got.id);
         return Err(failed(errno));

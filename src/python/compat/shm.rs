@@ -436,9 +436,7 @@ impl SharedMemory {
         let (len, readonly) = (memory.size().cast_signed(), memory.readonly().into());
         // SAFETY: the view gets its own reference to this object, and once exported the memory
         // stays mapped as long as the object lives.
-        match unsafe {
-            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, readonly, flags)
-        } {
+        match unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, readonly, flags) } {
             0 => Ok(()),
             _ => Err(PyErr::fetch(slf.py())),
         }
