@@ -15,7 +15,8 @@ pytest.importorskip("sysv_ipc", reason="needs sysv_ipc==1.2.0 to show its faults
 
 @pytest.mark.parametrize("piece", old_code.PIECES, ids=lambda piece: piece.name)
 def test_old_code_does_with_each_module_what_is_known(piece: Any) -> None:
-    ours, theirs = old_code.outcome(piece, old_code.DROP_IN), old_code.outcome(piece, "")
+    ours = old_code.outcome(piece, old_code.DROP_IN, piece.ours)
+    theirs = old_code.outcome(piece, "", piece.theirs)
     assert old_code.as_known(ours, piece.ours), ours
     assert old_code.as_known(theirs, piece.theirs), theirs
 
