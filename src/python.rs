@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 mod buffer;
 mod closable;
+mod compat;
 mod convert;
 mod error;
 mod handle;
@@ -25,6 +26,8 @@ mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyModule;
 
+    #[pymodule_export]
+    use super::compat::compat;
     #[pymodule_export]
     use super::convert::{ftok, key_from_name};
     #[pymodule_export]

@@ -28,6 +28,7 @@ MakeSet = Callable[..., int]
 MakeQueue = Callable[..., int]
 MakeSegment = Callable[..., int]
 
+BUILD = Path(__file__).parent.parent / "build"
 NOBODY = 65534
 CLONE_NEWIPC = 0x08000000
 
@@ -359,3 +360,12 @@ def compiled(folder: Path, source: str, *options: str) -> Path:
     files = ["-o", str(binary), str(folder / "source.c")]
     subprocess.run(["cc", "-O1", "-Wall", "-Werror", *options, *files], check=True)
     return binary
+
+
+def pip(*arguments: str) -> None:
+    """Runs pip; the test is skipped where the package index can't be reached, but not in CI."""
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode != 0 and not os.environ.get("CI"):
+        pytest.skip(f"needs the package index: pip {' '.join(arguments)}")
+    assert ran.returncode == 0, ran.stderr

@@ -947,8 +947,9 @@ def orphans() -> list[Orphan]: ...
 def suspects() -> list[Suspect]: ...
 def ipc_namespace() -> int: ...
 
-# The C API: see raw.pyi
+# The C API and the drop-in: see raw.pyi and compat.pyi
 
+compat: Final[ModuleType]
 raw: Final[ModuleType]
 
 # What pickled handles are opened by.
