@@ -1,0 +1,78 @@
+"""Limits that are nearly used up, and queues that are nearly full."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ... import system
+from .. import limits
+from .._fullness import fullness
+from .._objects import QUEUE, SEGMENT, SET, Kind
+from ._finding import Finding, Severity, of_object
+
+NEARLY = 0.8
+KINDS: dict[str, Kind] = {"sem": SET, "msg": QUEUE, "shm": SEGMENT}
+IDS = ("semmni", "msgmni", "shmmni")
+MOST_IDS = 32768
+"""IPCMNI. A kernel that was booted with `ipcmni_extend` takes 512 times as many."""
+
+
+def nearly_used_up() -> Iterator[Finding]:
+    """Limits of the namespace of which more than 80 % is used."""
+    for row in limits.rows():
+        name, value, used = row["name"], row["value"], row["used"]
+        assert isinstance(name, str)
+        assert isinstance(value, int)
+        if isinstance(used, int) and used > NEARLY * value:
+            yield Finding(
+                "limit",
+                Severity.CRITICAL if used >= value else Severity.WARNING,
+                KINDS[name[:3]],
+                None,
+                f"{used} of {value} {name} used ({_percent(used, value)})",
+                _raise(name, value, used),
+            )
+
+
+def nearly_full() -> Iterator[Finding]:
+    """Queues of which more than 80 % is full: of their bytes, or of as many empty messages."""
+    for stat in system.message_queues():
+        full = fullness(stat)
+        if full > NEARLY:
+            yield of_object(
+                "queue",
+                Severity.CRITICAL if full >= 1 else Severity.WARNING,
+                stat,
+                f"{stat.messages} messages of together {stat.current_bytes} bytes fill "
+                f"{full:.0%} of {stat.max_bytes} bytes: senders will wait",
+                "see that somebody receives (its last receiver was process "
+                f"{stat.last_receive_pid}), or set its max_bytes"
+                if stat.last_receive_pid
+                else "see that somebody receives (nobody ever has), or set its max_bytes",
+            )
+
+
+def _percent(used: int, value: int) -> str:
+    return f"{used / value:.0%}" if value else "more than all"
+
+
+def _raise(name: str, value: int, used: int) -> str:
+    """The command that sets the limit to twice what is used, or what else to do."""
+    wanted = max(2 * used, value)
+    if name in IDS:
+        wanted = min(wanted, MOST_IDS)
+        if wanted <= value:
+            return (
+                "remove what nobody needs (sysv-ipc ls); more are had only by a kernel that is "
+                "booted with ipcmni_extend"
+            )
+    source = system.limit_source(name)
+    assert source is not None
+    sysctl = ".".join(Path(source).parts[-2:])
+    if sysctl == "kernel.sem":
+        values = system.limits()._asdict() | {name: wanted}
+        return f"sysctl -w {sysctl}='{' '.join(str(values[part]) for part in SEM)}'"
+    return f"sysctl -w {sysctl}={wanted}"
+
+
+SEM = ("semmsl", "semmns", "semopm", "semmni")
+"""The numbers of kernel.sem."""
