@@ -55,6 +55,6 @@ def run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         status, line = of_error(error)
         if line:
-            _output.complain(f"{path}: {line}")
+            _output.complain(line, path)
     _output.flush_or_forget()
     return int(status)

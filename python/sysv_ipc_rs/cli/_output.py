@@ -6,7 +6,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import click
+
 from ._status import OutputError
+
+MOST_SHOWN = 1000
+"""Rows; rich would take seconds for more."""
 
 
 def is_terminal() -> bool:
@@ -32,6 +37,14 @@ def write_bytes(data: bytes) -> None:
         raise OutputError from error
 
 
+def check() -> None:
+    """Tells that stdout is closed before anything is done for it."""
+    try:
+        _stdout()
+    except OSError as error:
+        raise OutputError from error
+
+
 def flush() -> None:
     """What is written goes out now, or tells why it can't."""
     if sys.stdout is not None:
@@ -49,29 +62,32 @@ def write_json(values: Iterable[Any]) -> None:
     write(f"[\n{lines}\n]\n" if lines else "[]\n")
 
 
-def write_table(headings: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Rows below headings: columns of text with two spaces between, or what rich makes of them.
-
-    Where a person looks, numbers stand to the right.
-    """
-    texts = [[str(value) for value in row] for row in rows]
+def write_title(title: str) -> None:
+    """What stands above a table, as in `ipcs`."""
     if is_terminal():
-        _show_table(headings, texts, title)
+        write(f"\n{click.style(title, bold=True)}\n")
+    else:
+        write(f"\n------ {title} --------\n")
+
+
+def write_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Rows below headings: columns of text with two spaces between, or what rich makes of them."""
+    texts = [[str(value) for value in row] for row in rows]
+    if is_terminal() and len(texts) <= MOST_SHOWN:
+        _show_table(headings, texts)
         return
     widths = [max(map(len, column)) for column in zip(headings, *texts, strict=True)]
-    lines = [f"{title}\n"] if title else []
     for row in (headings, *texts):
-        cells = (f"{text:<{width}}" for text, width in zip(row, widths, strict=True))
-        lines.append("  ".join(cells).rstrip() + "\n")
-    write("".join(lines))
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        write("  ".join(cells).rstrip() + "\n")
 
 
-def _show_table(headings: Sequence[str], rows: list[list[str]], title: str) -> None:
+def _show_table(headings: Sequence[str], rows: list[list[str]]) -> None:
     from rich import box, console, table, text  # noqa: PLC0415 - slow to import
 
-    shown = table.Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD)
+    shown = table.Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number, heading in enumerate(headings):
-        is_number = all(row[number].lstrip("-").isdigit() or not row[number] for row in rows)
+        is_number = all(row[number].isdigit() for row in rows)
         shown.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         shown.add_row(*map(text.Text, row))
@@ -81,12 +97,19 @@ def _show_table(headings: Sequence[str], rows: list[list[str]], title: str) -> N
         raise OutputError from error
 
 
-def complain(line: str) -> None:
-    """A line to stderr; that nobody reads it is no other error."""
+def complain(line: str, path: str | None = None) -> None:
+    """A line to stderr, after the command's name; that nobody reads it is no other error."""
+    path = path or click.get_current_context().command_path
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(f"{path}: {line}", file=sys.stderr, flush=True)
     except OSError:
         _forget(sys.stderr)
+
+
+def ask(question: str) -> bool:
+    """Whether the person at the terminal says yes."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def flush_or_forget() -> None:

@@ -5,6 +5,8 @@ import errno
 
 import click
 
+from .. import WaitTimeoutError
+
 
 class Status(enum.IntEnum):
     """How `sysv-ipc` ends."""
@@ -39,6 +41,8 @@ def of_error(error: BaseException) -> tuple[Status, str]:  # noqa: PLR0911 - a t
             return Status.FAILED, ""
         case OutputError(__cause__=OSError() as cause):
             return Status.FAILED, f"can't write: {_text(cause)}"
+        case WaitTimeoutError():
+            return Status.NOTHING, _text(error)
         case OSError():
             return Status.FAILED, _text(error)
         case ModuleNotFoundError(name=str(name)) if not name.startswith("sysv_ipc_rs"):
