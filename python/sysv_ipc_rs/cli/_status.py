@@ -62,4 +62,6 @@ def _text(error: OSError) -> str:
 
 def _usage(error: click.UsageError) -> str:
     path = error.ctx.command_path if error.ctx else "sysv-ipc"
-    return f"{error.format_message()} (see '{path} --help')"
+    # Choices stand on lines of their own.
+    message = " ".join(error.format_message().split())
+    return f"{message} (see '{path} --help')"

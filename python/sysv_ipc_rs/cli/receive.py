@@ -65,10 +65,10 @@ def as_json(message: Message) -> bytes:
 
 def send_back(queue: MessageQueue, message: Message, signals: Signals) -> None:
     """To the tail, as soon as there is room; one more signal ends the wait."""
+    before = signals.count
     if queue.try_send(message.data, message.type):
         return
     _output.complain("the message goes back as soon as the queue has room; Ctrl-C ends the wait")
-    before = signals.count
     while True:
         try:
             queue.send(message.data, message.type, timeout=LOOK_AGAIN)
