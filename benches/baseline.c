@@ -131,3 +131,17 @@ double semctl_walk(long n)
     }
     return now() - begin;
 }
+
+/* One walk over all message queues, as a listing makes it. */
+double msgctl_walk(long n)
+{
+    struct msginfo info;
+    struct msqid_ds ds;
+    double begin = now();
+    for (long i = 0; i < n; i++) {
+        int last = msgctl(0, MSG_INFO, (struct msqid_ds *)&info);
+        for (int index = 0; index <= last; index++)
+            msgctl(index, MSG_STAT_ANY, &ds);
+    }
+    return now() - begin;
+}
