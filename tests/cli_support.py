@@ -87,12 +87,13 @@ def run_program(*arguments: object, data: bytes = b"", **options: Any) -> Outcom
 
 
 @contextmanager
-def at_terminal(*arguments: object) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+def at_terminal(
+    *arguments: object, **environment: str
+) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """The command at a terminal of its own, and the descriptor of its other side."""
     ours, theirs = pty.openpty()
-    process = program(
-        *arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    )
+    streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    process = program(*arguments, **streams, env=environment, start_new_session=True)
     os.close(theirs)
     try:
         yield process, ours

@@ -97,6 +97,12 @@ def key_of(text: str) -> int:
     return key
 
 
+def completions(kind: Kind, by: str, start: str) -> list[str]:
+    """The ids or keys of everyone's objects that begin so, for shells."""
+    names = (str(stat.id) if by == "id" else f"{stat.key % 2**32:#x}" for stat in kind.stats())
+    return sorted({name for name in names if name.startswith(start) and name != "0x0"})
+
+
 def named(*kinds: Kind) -> Callable[[Command], Command]:
     """Gives a command the switches that name objects of these kinds, and `objects: list[Named]`."""
 
@@ -119,6 +125,7 @@ def named(*kinds: Kind) -> Callable[[Command], Command]:
             expose_value=False,
             callback=collect,
             help=f"The {kind} with this {by}.",
+            shell_complete=lambda _ctx, _param, start: completions(kind, by, start),
         )
 
     def decorate(command: Command) -> Command:

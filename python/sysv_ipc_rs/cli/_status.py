@@ -37,7 +37,7 @@ def of_error(error: BaseException) -> tuple[Status, str]:  # noqa: PLR0911 - a t
             return Status.USAGE, _usage(error)
         case click.ClickException():
             return Status.FAILED, error.format_message()
-        case OutputError(__cause__=OSError(errno=errno.EPIPE)):
+        case OutputError(__cause__=OSError(errno=errno.EPIPE)) | OSError(errno=errno.EPIPE):
             return Status.FAILED, ""
         case OutputError(__cause__=OSError() as cause):
             return Status.FAILED, f"can't write: {_text(cause)}"
