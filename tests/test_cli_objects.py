@@ -273,7 +273,7 @@ def test_a_dump_of_megabytes_is_every_byte() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("hexdump"), reason="needs hexdump")
-@pytest.mark.parametrize("size", [1, 15, 16, 17, 32, 33, 64, 5000])
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 32, 33, 64, 4096, 5000])
 def test_hex_is_that_of_hexdump(memory: ipc.SharedMemory, written: bytes, size: int) -> None:
     data = written[:size]
     theirs = subprocess.run(["hexdump", "-C"], input=data, capture_output=True, check=True).stdout

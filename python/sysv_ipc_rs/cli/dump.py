@@ -31,7 +31,7 @@ def write_hex(attachment: Attachment, offset: int, end: int) -> None:
     for start, data in chunks(attachment, offset, end):
         for place in range(0, len(data), LINE):
             line = data[place : place + LINE]
-            if line == before and start + place + LINE < end:
+            if line == before:
                 _output.write("" if starred else "*\n")
                 starred = True
             else:
