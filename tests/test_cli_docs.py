@@ -110,8 +110,8 @@ def test_the_man_page_is_made_of_the_manual(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("groff"), reason="needs groff")
 def test_the_man_page_is_well_formed_and_says_all_that_the_manual_does() -> None:
-    command = ["groff", "-man", "-Tutf8", "-ww", "-rHY=0", "-P-cbou", MAN_PAGE]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    groff = ["groff", "-man", "-Tutf8", "-ww", "-rHY=0", "-P-cbou", str(MAN_PAGE)]
+    ended = subprocess.run(groff, capture_output=True, text=True, check=True)
     assert ended.stderr == ""
     shown = " ".join(ended.stdout.split())
     assert re.search(r"NAME sysv-ipc \S See, make, use and remove", shown)
