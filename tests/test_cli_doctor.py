@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import support
 import sysv_ipc_rs as ipc
+from cli_support import call, told
 from sysv_ipc_rs import system
-from sysv_ipc_rs.cli import main
 
 pytest.importorskip("rich")
 
@@ -33,10 +33,9 @@ Found = dict[str, Any]
 
 def run(*arguments: str) -> tuple[int, str]:
     """The exit status, and what went to stdout."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        status = main(["doctor", *arguments])
-    return status, out.getvalue()
+    status, out, err = call("doctor", *arguments)
+    assert err == ""
+    return status, out.decode()
 
 
 def found() -> list[Found]:
@@ -65,7 +64,7 @@ def apply(finding: Found) -> None:
         name, _, value = words[2].partition("=")
         Path("/proc/sys", name.replace(".", "/")).write_text(value)
     elif words[0] == "sysv-ipc":
-        assert main(words[1:]) == 0
+        assert told(*words[1:])
     else:
         assert words[0] == "python3"
         subprocess.run([sys.executable, *words[1:]], check=True)
@@ -104,13 +103,13 @@ def test_in_the_hosts_namespace_none_is_told() -> None:
     else:
         pytest.skip("sees no process in the host's namespace")
     code = "from sysv_ipc_rs.cli.doctor import _host; print(list(_host.own_namespace()))"
-    told = subprocess.run(
+    shown = subprocess.run(
         ["nsenter", f"--ipc={namespace}", sys.executable, "-c", code],
         check=True,
         capture_output=True,
         text=True,
     )
-    assert told.stdout == "[]\n"
+    assert shown.stdout == "[]\n"
 
 
 def test_the_worst_comes_first_and_what_is_less_severe_can_be_left_out() -> None:
@@ -246,9 +245,13 @@ def test_a_queue_that_is_nearly_full_is_told() -> None:
         assert "90%" in finding["message"]
         queue.send(b"0")
         assert only()["severity"] == "critical"
-        queue.receive()
+        apply(only())
+        assert queue.max_bytes == 20
         assert found() == []
 
+        queue.max_bytes = 10
+        queue.receive()
+        assert found() == []
         for _ in range(8):
             queue.send(b"")
         assert found(), "as many messages as bytes are allowed"
@@ -269,9 +272,8 @@ def test_an_orphan_is_told_and_its_command_removes_it() -> None:
         assert finding["remedy"] == f"sysv-ipc rm -m {left}"
         assert "4321 bytes" in finding["message"]
         assert "is dead" in finding["message"]
-        if "rm" in os.listdir(Path(doctor.__file__).parent.parent):
-            apply(finding)
-            assert found() == []
+        apply(finding)
+        assert found() == []
         assert kept.stat()
 
     support.in_namespace(inside)
@@ -492,8 +494,8 @@ def test_remove_ipc_is_read_as_systemd_reads_it(
     for path, text in files.items():
         put(root, path, text)
     assert bool(list(_host.remove_ipc())) == removes
-    told, source = _host.removes_ipc(root)
-    assert told == removes
+    found, source = _host.removes_ipc(root)
+    assert found == removes
     assert source == "systemd's default" or Path(source).is_file()
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import gzip
-import io
 import os
 import re
 import shutil
@@ -11,7 +10,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -21,8 +19,8 @@ from pathlib import Path
 import pytest
 import support
 import sysv_ipc_rs as ipc
+from cli_support import SYSV_IPC, call, run_program
 from sysv_ipc_rs import system
-from sysv_ipc_rs.cli import main
 
 pytest.importorskip("prometheus_client")
 
@@ -36,11 +34,8 @@ Values = dict[str, float]
 
 def run(*arguments: object) -> tuple[int, str, str]:
     """The exit status, stdout, stderr."""
-    out, err = io.TextIOWrapper(io.BytesIO()), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(["metrics", *map(str, arguments)])
-    out.seek(0)
-    return status, out.read(), err.getvalue()
+    outcome = call("metrics", *arguments)
+    return outcome.status, outcome.stdout, outcome.stderr
 
 
 def parsed(text: str) -> list[Metric]:
@@ -299,7 +294,7 @@ def test_a_link_in_the_way_is_replaced_not_followed(tmp_path: Path) -> None:
 @contextlib.contextmanager
 def serving(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The command in a process of its own, and its address."""
-    command = [sys.executable, "-m", "sysv_ipc_rs", "metrics", *arguments]
+    command = [*SYSV_IPC, "metrics", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr
@@ -416,13 +411,7 @@ def test_where_to_is_said_once() -> None:
 
 def test_a_full_stdout_is_one_line() -> None:
     with open("/dev/full", "w") as full:
-        told = subprocess.run(
-            [sys.executable, "-m", "sysv_ipc_rs", "metrics"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert told.returncode == 1
-    assert told.stderr.count("\n") == 1
-    assert "No space left" in told.stderr
+        ended = run_program("metrics", stdout=full)
+    assert ended.status == 1
+    assert ended.stderr.count("\n") == 1
+    assert "No space left" in ended.stderr

@@ -8,7 +8,6 @@ import re
 import select
 import signal
 import struct
-import subprocess
 import sys
 import termios
 import time
@@ -18,10 +17,11 @@ from typing import Any
 import pytest
 import support
 import sysv_ipc_rs as ipc
+from cli_support import SYSV_IPC, error
 
 pytest.importorskip("textual")
 
-COMMAND = [sys.executable, "-m", "sysv_ipc_rs", "top", "--interval", "0.2"]
+COMMAND = [*SYSV_IPC, "top", "--interval", "0.2"]
 CLICK = "\x1b[<0;{x};{y}M\x1b[<0;{x};{y}m"
 WHEEL_DOWN = "\x1b[<65;10;10M"
 # What it switches on, and has to switch off: the other screen, the mouse, pasted text.
@@ -163,7 +163,8 @@ def test_a_terminal_that_is_gone_ends_it(terminal: Terminal) -> None:
 def test_it_can_be_stopped_and_go_on(terminal: Terminal) -> None:
     os.kill(terminal.pid, signal.SIGTSTP)
     support.wait_for(lambda: support.state(terminal.pid) == "T")
-    terminal.read()
+    while f"\x1b[?{MODES[-1]}l" not in terminal.output or "\x1b[?25h" not in terminal.output:
+        terminal.read()
     terminal.is_left_as_it_was()
     terminal.forget()
     os.kill(terminal.pid, signal.SIGCONT)
@@ -177,9 +178,9 @@ def test_a_mouse_works(terminal: Terminal, queue: ipc.MessageQueue) -> None:
     row = CLICK.format(x=5, y=6)
     terminal.type(WHEEL_DOWN + row + row)
     terminal.until("waiting processes")
-    terminal.type("\x1b")
-    terminal.until("q Quit")
     terminal.forget()
+    terminal.type("q")
+    terminal.until("full▼")  # what was below the window
     terminal.type("d")
     terminal.until(f"Remove message queue {queue.id}?")
     terminal.type("y")
@@ -195,9 +196,4 @@ def test_it_follows_the_size_of_the_terminal(terminal: Terminal) -> None:
 
 
 def test_without_a_terminal_it_says_so_in_one_line() -> None:
-    told = subprocess.run(
-        COMMAND, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.count("\n") == 1
-    assert "needs a terminal" in told.stderr
+    assert "needs a terminal" in error("top", status=1)

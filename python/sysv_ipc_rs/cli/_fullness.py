@@ -1,4 +1,4 @@
-"""How full queues are."""
+"""How full queues are, and how that reads."""
 
 from .. import MessageQueueStat
 
@@ -12,3 +12,9 @@ def fullness(stat: MessageQueueStat) -> float:
     if stat.max_bytes == 0:
         return 1.0
     return used / stat.max_bytes
+
+
+def percent(share: float) -> str:
+    """Rounded down: 100 % is full, and only 0 is 0 %."""
+    number = int(share * 100)
+    return f"{number or ('<1' if share else 0)}%"

@@ -51,3 +51,9 @@ def processes(pids: list[int] | tuple[int, ...]) -> str:
     if not pids:
         return "processes that can't be seen"
     return f"process{'es' * (len(pids) > 1)} {', '.join(map(str, pids))}"
+
+
+def python(stat: Stat, call: str) -> str:
+    """The command that does this to an object."""
+    handle = kind_of(stat).handle.__name__
+    return f"python3 -c 'import sysv_ipc_rs as i; i.{handle}.from_id({stat.id}){call}'"

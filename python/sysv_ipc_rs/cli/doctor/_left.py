@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ... import AccessDeniedError, RemovedError, SemaphoreSet, SemaphoreSetStat, system
 from .._objects import KINDS, Stat, kind_of
-from ._finding import Finding, Severity, of_object, processes
+from ._finding import Finding, Severity, of_object, processes, python
 
 WRITE_BY_OTHERS = 0o002
 
@@ -41,7 +41,7 @@ def world_writable() -> Iterator[Finding]:
                     Severity.WARNING,
                     stat,
                     f"mode {stat.mode:04o}: every user may write (owner: uid {stat.uid})",
-                    _python(stat, f".chmod(0o{safe:o})"),
+                    python(stat, f".chmod(0o{safe:o})"),
                 )
 
 
@@ -92,7 +92,7 @@ def _waited_on(stat: SemaphoreSetStat) -> Iterator[Finding]:
 
 def _frees(stat: SemaphoreSetStat, found: system.Waiters) -> str:
     change = ".release()" if found.waiting else ".value = 0"
-    return _python(stat, f"[{found.index}]{change}")
+    return python(stat, f"[{found.index}]{change}")
 
 
 def _is_dead(pid: int) -> bool:
@@ -113,9 +113,3 @@ def _is_dead(pid: int) -> bool:
 
 def _removes(stat: Stat) -> str:
     return f"sysv-ipc rm -{kind_of(stat).letter} {stat.id}"
-
-
-def _python(stat: Stat, call: str) -> str:
-    """The command that does this to an object."""
-    handle = kind_of(stat).handle.__name__
-    return f"python3 -c 'import sysv_ipc_rs as i; i.{handle}.from_id({stat.id}){call}'"

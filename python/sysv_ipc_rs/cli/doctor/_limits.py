@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ... import system
+from ... import MessageQueueStat, system
 from .. import limits
-from .._fullness import fullness
+from .._fullness import fullness, percent
 from .._objects import QUEUE, SEGMENT, SET, Kind
-from ._finding import Finding, Severity, of_object
+from ._finding import Finding, Severity, of_object, python
 
 NEARLY = 0.8
 KINDS: dict[str, Kind] = {"sem": SET, "msg": QUEUE, "shm": SEGMENT}
@@ -23,12 +23,13 @@ def nearly_used_up() -> Iterator[Finding]:
         assert isinstance(name, str)
         assert isinstance(value, int)
         if isinstance(used, int) and used > NEARLY * value:
+            share = used / value if value else 1.0
             yield Finding(
                 "limit",
                 Severity.CRITICAL if used >= value else Severity.WARNING,
                 KINDS[name[:3]],
                 None,
-                f"{used} of {value} {name} used ({_percent(used, value)})",
+                f"{used} of {value} {name} used ({percent(share)})",
                 _raise(name, value, used),
             )
 
@@ -43,16 +44,16 @@ def nearly_full() -> Iterator[Finding]:
                 Severity.CRITICAL if full >= 1 else Severity.WARNING,
                 stat,
                 f"{stat.messages} messages of together {stat.current_bytes} bytes fill "
-                f"{full:.0%} of {stat.max_bytes} bytes: senders will wait",
-                "see that somebody receives (its last receiver was process "
-                f"{stat.last_receive_pid}), or set its max_bytes"
-                if stat.last_receive_pid
-                else "see that somebody receives (nobody ever has), or set its max_bytes",
+                f"{percent(full)} of {stat.max_bytes} bytes: senders will wait",
+                _empties(stat),
             )
 
 
-def _percent(used: int, value: int) -> str:
-    return f"{used / value:.0%}" if value else "more than all"
+def _empties(stat: MessageQueueStat) -> str:
+    pid = stat.last_receive_pid
+    who = f"process {pid} did last" if pid else "nobody ever has"
+    more = python(stat, f".max_bytes = {2 * max(stat.max_bytes, stat.current_bytes)}")
+    return f"see that somebody receives ({who}), or: {more}"
 
 
 def _raise(name: str, value: int, used: int) -> str:

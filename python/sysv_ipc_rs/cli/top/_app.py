@@ -15,7 +15,8 @@ from textual.widgets import Footer, Input
 
 from .. import rm, show
 from .._format import field_text, process_text, processes_text
-from ._columns import FULL, matches, percent_text, sort
+from .._fullness import percent
+from ._columns import FULL, matches, sort
 from ._sample import Row, Sample, Sampler
 from ._screens import CSS, KEYS, Details, Question, Window
 from ._summary import Summary, namespace_title
@@ -274,7 +275,7 @@ def details(row: Row) -> str:
         return str(error)
     lines = [
         *((name.replace("_", " "), _names(more[name])) for name in more if name in PROCESSES),
-        ("full", percent_text(row.full).strip()),
+        ("full", percent(row.full)),
         *((field, field_text(stat, field)) for field in stat._asdict()),
     ]
     width = max(len(name) for name, _ in lines) + 2

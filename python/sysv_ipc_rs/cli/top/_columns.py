@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from .._format import key_text, mode_text
+from .._fullness import percent
 from .._objects import SEGMENT
 from ._sample import UNITS, Row
 
@@ -60,12 +61,6 @@ def age_text(row: Row) -> str:
     return f"{age}s"
 
 
-def percent_text(share: float) -> str:
-    """Four characters, five from 1000 % on; never 100 % of what is not full."""
-    percent = int(share * 100)
-    return f"{percent or ('<1' if share else 0)}%".rjust(4)
-
-
 def bar(share: float, width: int) -> tuple[str, str]:
     """The full part of a bar, in eighths of a character, and the rest of it."""
     eighths = min(round(share * width * 8), width * 8)
@@ -85,7 +80,7 @@ COLUMNS = (
     Column("key", 10, lambda row: key_text(row.stat.key), lambda row: row.stat.key & 0xFFFFFFFF),
     Column("owner", 8, lambda row: row.owner, lambda row: row.owner, grows=8),
     Column("mode", 4, lambda row: mode_text(row.stat.mode), lambda row: row.stat.mode, needs=100),
-    Column(FULL, 15, lambda row: percent_text(row.full), lambda row: row.full, True, grows=30),
+    Column(FULL, 15, lambda row: percent(row.full), lambda row: row.full, True, grows=30),
     Column("size", 8, amount_text, lambda row: row.amount, True, grows=3),
     Column("wait", 4, lambda row: str(row.waiting or ""), lambda row: row.waiting, True),
     Column("att", 3, lambda row: str(row.attached or ""), lambda row: row.attached, True, grows=2),

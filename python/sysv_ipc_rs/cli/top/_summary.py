@@ -9,8 +9,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ... import system
+from .._fullness import percent
 from .._objects import KINDS, QUEUE, SEGMENT, SET, Kind
-from ._columns import bar, bar_style, percent_text, size_text
+from ._columns import bar, bar_style, size_text
 from ._sample import Sample
 
 LIMITS = {QUEUE: "msgmni", SEGMENT: "shmmni", SET: "semmni"}
@@ -74,7 +75,7 @@ class Summary(Widget):
         return [
             Segment(full, self.get_component_rich_style(f"summary--{bar_style(share)}")),
             Segment(rest, self.get_component_rich_style("summary--track")),
-            Segment(percent_text(share).rjust(5), self.rich_style),
+            Segment(percent(share).rjust(5), self.rich_style),
         ]
 
     def _more(self, sample: Sample, kind: Kind) -> str:
