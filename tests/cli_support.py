@@ -74,7 +74,8 @@ def error(*arguments: object, status: int, data: bytes = b"") -> str:
 def program(*arguments: object, **options: Any) -> "subprocess.Popen[bytes]":
     """As a process of its own, with pipes unless told otherwise."""
     command = [*SYSV_IPC, *map(str, arguments)]
-    environment = {**os.environ, **options.pop("env", {})}
+    # What is buffered can fail to be written as late as at the interpreter's end.
+    environment = {**os.environ, "PYTHONUNBUFFERED": "", **options.pop("env", {})}
     pipes = {name: options.pop(name, subprocess.PIPE) for name in ("stdin", "stdout", "stderr")}
     return subprocess.Popen(command, env=environment, **pipes, **options)
 

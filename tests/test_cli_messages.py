@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import random
 import shlex
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import support
@@ -27,6 +29,7 @@ from cli_support import (
     run_program,
     told,
 )
+from sysv_ipc_rs.cli import _output, receive
 
 ANY_BYTES = [b"", b"\n", b"\0", b"text", bytes(range(256)), b"\xff\xfe\r\n", b"x" * 8192]
 
@@ -230,6 +233,10 @@ def test_each_message_is_flushed_before_the_next(queue: ipc.MessageQueue) -> Non
 # Nothing is lost
 
 
+def bytes_of(message: ipc.Message) -> bytes:
+    return message.data
+
+
 def assert_gone_back(queue: ipc.MessageQueue) -> None:
     """The one message that was taken is the last by now; nothing is missing, nothing twice."""
     left = [message.data for message in queue.messages(timeout=0)]
@@ -406,3 +413,26 @@ def test_a_signal_at_any_moment_loses_no_message(queue: ipc.MessageQueue) -> Non
         # Before and after the command's own time it is Python that ends, in ways of its own.
         assert process.returncode in {0, 130, 1, -signal.SIGINT}
     assert 0 < back < runs
+
+
+def test_no_signal_finds_a_message_between_the_kernel_and_us(queue: ipc.MessageQueue) -> None:
+    """In thousands of takings, each at the mercy of signals that come at random."""
+    ours = os.getpid()
+
+    def bombard() -> None:
+        while True:
+            os.kill(ours, signal.SIGINT)
+            time.sleep(random.random() * 2e-4)
+
+    ended = 0
+    with support.handler(signal.SIGINT, lambda *_: None), support.Child(bombard):
+        for number in range(20_000):
+            data = b"%d" % number
+            queue.send(data)
+            written: list[bytes] = []
+            with mock.patch.object(_output, "write_bytes", written.append):
+                status = receive.take_all(queue, queue.messages(timeout=0), bytes_of, False)
+            left = [message.data for message in queue.messages(timeout=0)]
+            assert data in written + left, (number, status)
+            ended += status == 130
+    assert 0 < ended < 20_000

@@ -39,12 +39,12 @@ class Signals:
             if (before := signal.getsignal(number)) != signal.SIG_IGN
         }
 
-    def __enter__(self) -> "Signals":
+    def watch(self) -> None:
         for number in self._before:
             signal.signal(number, self._came)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def leave(self) -> None:
+        self.deferred = True
         for number, before in self._before.items():
             signal.signal(number, before)
 
@@ -120,15 +120,20 @@ def take_all(
     several: bool,
 ) -> Status:
     """Takes one or several; a signal that ends us is obeyed when nothing is held any more."""
-    with Signals() as signals:
+    signals = Signals()
+    try:
         try:
+            signals.watch()
             if not take(queue, source, as_bytes, signals):
                 return Status.NOTHING
             while several and take(queue, source, as_bytes, signals):
                 pass
             return Status.DONE
-        except Ended:
-            pass
+        finally:
+            signals.leave()
+    except Ended:
+        # Which may have come in between.
+        signals.leave()
     if signals.first != signal.SIGINT:
         signal.signal(signals.first, signal.SIG_DFL)
         os.kill(os.getpid(), signals.first)
