@@ -359,3 +359,20 @@ def test_what_ipcmk_made_is_removed_and_ipcrm_knows_no_more_of_it(letter: str) -
     told("rm", f"-{letter}", number)
     again = subprocess.run(["ipcrm", f"-{letter}", number], capture_output=True, check=False)
     assert again.returncode != 0
+
+
+def test_a_named_object_may_have_been_used_meanwhile(queue: ipc.MessageQueue) -> None:
+    """As long as it is the same, it is what was asked for."""
+    before = queue.stat().ctime
+
+    def use() -> None:
+        def is_newer() -> bool:
+            queue.chmod(0o600)
+            return queue.stat().ctime > before
+
+        support.wait_for(is_newer, "a ctime of a later second")
+        queue.send(b"used")
+
+    with between_looking_and_removing(use):
+        told("rm", "-q", queue.id)
+    assert not is_there(queue)

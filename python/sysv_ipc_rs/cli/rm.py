@@ -20,8 +20,9 @@ class Candidate(NamedTuple):
     """What is to be removed, as it was when that was decided."""
 
     stat: Stat
-    why: str
+    why: str = ""
     """Of `--orphans` and `--suspected`: the reasons, which any use would void."""
+    is_named: bool = False
 
     def __str__(self) -> str:
         stat = self.stat
@@ -29,13 +30,15 @@ class Candidate(NamedTuple):
         return f"{text}: {self.why}" if self.why else text
 
     def is_still(self, now: Stat) -> bool:
-        """Whether this stat is of the same object, which nobody has changed meanwhile.
+        """Whether this stat is of the same object, for the same reasons.
 
-        An id can come back for another object; no such has all of this in common with the first.
+        An id can come back for another object; that has hardly all of this in common with the
+        first. One that was not named is kept also if it was changed meanwhile.
         """
         if self.why:
             return now == self.stat
-        fields = ("id", "seq", "key", "uid", "cuid", "cgid", "ctime", "creator_pid", "size")
+        fields = ["id", "seq", "key", "uid", "cuid", "cgid", "creator_pid", "size"]
+        fields += [] if self.is_named else ["ctime"]
         return all(getattr(now, field, 0) == getattr(self.stat, field, 0) for field in fields)
 
 
@@ -48,7 +51,7 @@ def of_everyone(kinds: tuple[str, ...], orphans: bool, suspected: bool) -> Itera
     """What the switches for many objects mean."""
     for kind in KINDS:
         if kind.word in kinds or "everything" in kinds:
-            yield from (Candidate(stat, "") for stat in kind.stats() if not is_marked(stat))
+            yield from (Candidate(stat) for stat in kind.stats() if not is_marked(stat))
     if orphans:
         for orphan in system.orphans():
             yield Candidate(orphan.segment, "; ".join(orphan.reasons))
@@ -62,7 +65,7 @@ def named_ones(objects: list[Named]) -> tuple[list[Candidate], Status]:
     found, status = [], Status.DONE
     for name in objects:
         try:
-            found.append(Candidate(name.open().stat(), ""))
+            found.append(Candidate(name.open().stat(), is_named=True))
         except OSError as error:
             status, line = of_error(error)
             _output.complain(line)
