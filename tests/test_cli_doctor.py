@@ -57,17 +57,17 @@ def only() -> Found:
 
 
 def apply(finding: Found) -> None:
-    """Do what it says: the command after a condition, perhaps."""
-    command = finding["remedy"].rpartition(": ")[2]
-    words = shlex.split(command)
-    if words[:2] == ["sysctl", "-w"]:
-        name, _, value = words[2].partition("=")
-        Path("/proc/sys", name.replace(".", "/")).write_text(value)
-    elif words[0] == "sysv-ipc":
-        assert told(*words[1:])
-    else:
-        assert words[0] == "python3"
-        subprocess.run([sys.executable, *words[1:]], check=True)
+    """Do what it says: the commands after a condition, perhaps."""
+    for command in finding["remedy"].rpartition(": ")[2].split(" && "):
+        words = shlex.split(command)
+        if words[:2] == ["sysctl", "-w"]:
+            name, _, value = words[2].partition("=")
+            Path("/proc/sys", name.replace(".", "/")).write_text(value)
+        elif words[0] == "sysv-ipc":
+            assert told(*words[1:])
+        else:
+            assert words[0] == "python3"
+            subprocess.run([sys.executable, *words[1:]], check=True)
 
 
 # Nothing and everything
@@ -251,6 +251,12 @@ def test_a_queue_that_is_nearly_full_is_told() -> None:
 
         queue.max_bytes = 10
         queue.receive()
+        assert found() == []
+        large = ipc.MessageQueue.create()
+        for _ in range(2):
+            large.send(bytes(system.limits().msgmax))
+        assert only()["id"] == large.id
+        apply(only())
         assert found() == []
         for _ in range(8):
             queue.send(b"")

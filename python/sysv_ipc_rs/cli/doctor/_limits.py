@@ -52,7 +52,11 @@ def nearly_full() -> Iterator[Finding]:
 def _empties(stat: MessageQueueStat) -> str:
     pid = stat.last_receive_pid
     who = f"process {pid} did last" if pid else "nobody ever has"
-    more = python(stat, f".max_bytes = {2 * max(stat.max_bytes, stat.current_bytes)}")
+    wanted = 2 * max(stat.max_bytes, stat.current_bytes)
+    more = python(stat, f".max_bytes = {wanted}")
+    # Not even root may set more, unless it has CAP_SYS_RESOURCE.
+    if wanted > system.limits().msgmnb:
+        more = f"sysctl -w kernel.msgmnb={wanted} && {more}"
     return f"see that somebody receives ({who}), or: {more}"
 
 
