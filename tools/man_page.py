@@ -31,7 +31,7 @@ def row(line: str) -> list[str]:
 
 
 def block(lines: list[str]) -> Iterator[str]:
-    """What stands between two blank lines, or between fences."""
+    """What stands between two blank lines, or between fences; pictures are left out."""
     first = lines[0]
     if first.startswith("```"):
         yield from (".PP", ".in +4n", ".EX", *map(escaped, lines[1:-1]), ".EE", ".in")
@@ -39,6 +39,8 @@ def block(lines: list[str]) -> Iterator[str]:
         yield f'.SS "{escaped(first[4:])}"'
     elif first.startswith("## "):
         yield f'.SH "{escaped(first[3:].upper())}"'
+    elif first.startswith("!["):
+        return
     elif first.startswith("|"):
         for line in lines[2:]:
             name, meaning = row(line)
