@@ -102,7 +102,8 @@ def test_a_closed_stdout_is_one_line(arguments: tuple[str, ...]) -> None:
 
 def test_a_closed_stderr_changes_no_status() -> None:
     command = f"{shlex.join(SYSV_IPC)} show -q 2147483647 2>&-"
-    assert subprocess.run(command, shell=True, check=False).returncode == 1
+    ended = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stdout) == (1, b""), "nor goes what is for it to stdout"
 
 
 def test_ctrl_c_is_status_130_at_any_moment() -> None:

@@ -329,8 +329,9 @@ def test_a_signal_while_it_writes_loses_no_message(
     assert queue.receive(timeout=0) == ipc.Message(3, data)
 
 
-def test_a_message_waits_for_room_to_go_back(queue: ipc.MessageQueue) -> None:
-    data = os.urandom(8000)
+@contextmanager
+def without_room(queue: ipc.MessageQueue, data: bytes) -> Iterator["subprocess.Popen[bytes]"]:
+    """A receive that was interrupted, and waits for room to give the message back."""
     queue.send(data)
     with stuck(queue, len(data)) as process:
         while queue.try_send(b"x" * 8000):
@@ -338,6 +339,12 @@ def test_a_message_waits_for_room_to_go_back(queue: ipc.MessageQueue) -> None:
         process.send_signal(signal.SIGINT)
         assert process.stderr
         assert b"goes back as soon as the queue has room" in process.stderr.readline()
+        yield process
+
+
+def test_a_message_waits_for_room_to_go_back(queue: ipc.MessageQueue) -> None:
+    data = os.urandom(8000)
+    with without_room(queue, data) as process:
         others = [queue.receive(), queue.receive()]
         assert process.wait(60) == 130
     assert {message.data for message in others} == {b"x" * 8000}
@@ -359,15 +366,10 @@ def test_what_can_never_go_back_is_on_stderr(queue: ipc.MessageQueue) -> None:
 
 def test_a_second_ctrl_c_ends_the_wait_for_room(queue: ipc.MessageQueue) -> None:
     data = os.urandom(8000)
-    queue.send(data)
-    with stuck(queue, len(data)) as process:
-        while queue.try_send(b"x" * 8000):
-            pass
-        process.send_signal(signal.SIGINT)
-        assert process.stderr
-        process.stderr.readline()
+    with without_room(queue, data) as process:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
+        assert process.stderr
         line = process.stderr.read().decode()
     assert base64.b64decode(json.loads(line[line.index("{") :])["data"]) == data
 

@@ -222,6 +222,18 @@ def test_show_wants_an_object() -> None:
     assert "name an object" in error("show", status=2)
 
 
+def test_a_name_that_is_made_for_terminals_is_no_trouble(queue: ipc.MessageQueue) -> None:
+    def wait() -> None:
+        Path("/proc/self/comm").write_bytes(b"a\n\x1b[2J\xc3\xa4\xff")
+        queue.receive()
+
+    with support.Child(wait) as child:
+        support.wait_blocked(child.pid)
+        outcome = run_program("show", "-q", queue.id, env={"PYTHONIOENCODING": "ascii"})
+    assert outcome.status == 0
+    assert f"{child.pid} (a??[2J\\xe4\\ufffd)\n" in outcome.stdout
+
+
 # dump
 
 

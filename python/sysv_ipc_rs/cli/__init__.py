@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ModuleNotFoundError as error:
             if error.name != "click":
                 raise
-            print(MISSING, file=sys.stderr)
+            if sys.stderr is not None:
+                print(MISSING, file=sys.stderr)
             return 1
         return run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:

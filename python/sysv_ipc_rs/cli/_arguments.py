@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import click
 
-from ._objects import number
+from ._objects import Command, number
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -41,14 +40,22 @@ def seconds(_ctx: click.Context, _param: click.Parameter, text: str | None) -> f
     return value
 
 
-def message_type(low: int) -> Callable[[click.Context, click.Parameter, str], int]:
-    """A message's type: a long of C, at least `low`."""
+def type_option(low: int, default: int, help_text: str) -> Callable[[Command], Command]:
+    """The type of messages: a long of C, at least `low`."""
 
     def convert(_ctx: click.Context, _param: click.Parameter, text: str) -> int:
         return number(text, "type", low, 2**63 - 1)
 
-    return convert
+    return click.option(
+        *("--type", "type_"),
+        metavar="N",
+        default=str(default),
+        show_default=True,
+        callback=convert,
+        help=help_text,
+    )
 
 
-def timeout_option(help_text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def timeout_option(help_text: str) -> Callable[[Command], Command]:
+    """How long to wait."""
     return click.option("--timeout", metavar="SECONDS", callback=seconds, help=help_text)

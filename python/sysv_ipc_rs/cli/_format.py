@@ -78,12 +78,13 @@ def field_text(stat: Stat, field: str) -> str:
 
 
 def process_text(pid: int) -> str:
-    """A process by pid and, while it lives, name."""
+    """A process by pid and, while it lives, name; it may have chosen that for our terminal."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
-            return f"{pid} ({comm.read().strip()})"
+            name = comm.read().removesuffix("\n")
     except OSError:
         return str(pid)
+    return f"{pid} ({''.join(each if each.isprintable() else '?' for each in name)})"
 
 
 def processes_text(pids: list[int]) -> str:

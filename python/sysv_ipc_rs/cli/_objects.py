@@ -19,8 +19,6 @@ from .. import (
 
 Handle = MessageQueue | SharedMemory | SemaphoreSet
 Stat = MessageQueueStat | SharedMemoryStat | SemaphoreSetStat
-
-
 Command = Callable[..., Any]
 OBJECTS = "sysv_ipc_rs.objects"
 

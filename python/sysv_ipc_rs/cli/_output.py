@@ -20,9 +20,13 @@ def is_terminal() -> bool:
 
 
 def write(text: str) -> None:
-    """Text to stdout, line breaks and all."""
+    """Text to stdout, line breaks and all; what its encoding lacks is escaped."""
     try:
-        _stdout().write(text)
+        out = _stdout()
+        try:
+            out.write(text)
+        except UnicodeEncodeError:
+            out.write(text.encode(out.encoding, "backslashreplace").decode(out.encoding))
     except OSError as error:
         raise OutputError from error
 
@@ -100,6 +104,8 @@ def _show_table(headings: Sequence[str], rows: list[list[str]]) -> None:
 def complain(line: str, path: str | None = None) -> None:
     """A line to stderr, after the command's name; that nobody reads it is no other error."""
     path = path or click.get_current_context().command_path
+    if sys.stderr is None:
+        return
     try:
         print(f"{path}: {line}", file=sys.stderr, flush=True)
     except OSError:

@@ -142,15 +142,7 @@ def take_all(
 
 @click.command
 @named(QUEUE)
-@click.option(
-    "--type",
-    "type_",
-    metavar="N",
-    default="0",
-    show_default=True,
-    callback=_arguments.message_type(-(2**63)),
-    help="Of this type; 0: the first; -N: the lowest type up to N.",
-)
+@_arguments.type_option(-(2**63), 0, "Of this type; 0: the first; -N: the lowest type up to N.")
 @click.option("--exclude", is_flag=True, help="The first that is not of --type.")
 @_arguments.timeout_option("Wait at most so long for a message. [default: for ever; 0 with --all]")
 @click.option("--all", "everything", is_flag=True, help="All messages that are there.")

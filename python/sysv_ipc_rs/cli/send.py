@@ -39,15 +39,7 @@ def opened(file: str) -> Iterator[BinaryIO]:
 
 @click.command
 @named(QUEUE)
-@click.option(
-    "--type",
-    "type_",
-    metavar="N",
-    default="1",
-    show_default=True,
-    callback=_arguments.message_type(1),
-    help="The type of the messages.",
-)
+@_arguments.type_option(1, 1, "The type of the messages.")
 @_arguments.timeout_option("Wait at most so long for a message's room; else as long as it takes.")
 @click.option("--lines", is_flag=True, help="One message a line, without its line break.")
 @click.argument("file", default="-")
