@@ -94,8 +94,8 @@ def steady(text: str) -> str:
 
 
 def test_the_manual_shows_what_is_printed(manual: str) -> None:
-    texts = [steady(text).splitlines() for text in (MANUAL.read_text(), manual)]
-    changes = list(difflib.unified_diff(*texts, "the manual", "what is printed", n=0))
+    shown, printed = (steady(text).splitlines() for text in (MANUAL.read_text(), manual))
+    changes = list(difflib.unified_diff(shown, printed, "the manual", "what is printed", n=0))
     assert not changes, "UPDATE_DOCS=1 writes it anew"
 
 
