@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -75,7 +76,9 @@ class Top(App[None]):
         yield self._headings
         yield self._objects
         yield self._line
-        yield Footer(compact=True)
+        footer = Footer()
+        footer.compact = True
+        yield footer
 
     def on_mount(self) -> None:
         """Begin to look; end well however we are ended."""
@@ -105,6 +108,7 @@ class Top(App[None]):
         """The thread: look, tell, wait."""
         sampler = Sampler()
         while self._interval:
+            begin = time.monotonic()
             if not self._paused:
                 try:
                     taken: Sample | OSError = sampler.take()
@@ -112,7 +116,9 @@ class Top(App[None]):
                     taken = error
                 if not self.post_message(self.Taken(taken)):
                     return
-            self._wake.wait(self._interval)
+            # Where a look takes long, it is no more than half of all that this thread does.
+            took = time.monotonic() - begin
+            self._wake.wait(max(self._interval - took, took))
             self._wake.clear()
 
     def on_top_taken(self, message: Taken) -> None:
