@@ -62,6 +62,14 @@ def metrics(*arguments: object) -> Values:
     return values(text)
 
 
+def of_one_each() -> str:
+    """All metrics where there is one object of each kind, and each was used."""
+    ipc.SemaphoreSet.create(values=[1])
+    ipc.MessageQueue.create().send(b"x")
+    ipc.SharedMemory.create(size=1).attach()
+    return run("--per-object")[1]
+
+
 # What is told
 
 
@@ -166,13 +174,7 @@ def test_no_more_single_objects_than_allowed_and_what_is_left_out_is_told() -> N
 
 
 def test_names_and_units_are_as_prometheus_recommends() -> None:
-    def inside() -> str:
-        ipc.SemaphoreSet.create(values=[1])
-        ipc.MessageQueue.create().send(b"x")
-        ipc.SharedMemory.create(size=1).attach()
-        return run("--per-object")[1]
-
-    text = support.in_namespace(inside)
+    text = support.in_namespace(of_one_each)
     for metric in parsed(text):
         assert re.fullmatch("sysvipc_[a-z_]+", metric.name)
         for unit in ("bytes", "seconds", "ratio"):
@@ -188,13 +190,7 @@ def test_names_and_units_are_as_prometheus_recommends() -> None:
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool")
 def test_promtool_has_nothing_to_say() -> None:
-    def inside() -> str:
-        ipc.SemaphoreSet.create(values=[1])
-        ipc.MessageQueue.create().send(b"x")
-        ipc.SharedMemory.create(size=1).attach()
-        return run("--per-object")[1]
-
-    text = support.in_namespace(inside)
+    text = support.in_namespace(of_one_each)
     checked = subprocess.run(
         ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )

@@ -17,9 +17,10 @@ from textual.widgets import Footer, Input
 from .. import rm, show
 from .._format import field_text, process_text, processes_text
 from .._fullness import percent
+from . import KEYS
 from ._columns import FULL, matches, sort
 from ._sample import Row, Sample, Sampler
-from ._screens import CSS, KEYS, Details, Question, Window
+from ._screens import CSS, Details, Question, Window
 from ._summary import Summary, namespace_title
 from ._table import Headings, Objects
 

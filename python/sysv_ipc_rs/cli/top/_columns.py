@@ -80,7 +80,7 @@ COLUMNS = (
     Column("key", 10, lambda row: key_text(row.stat.key), lambda row: row.stat.key & 0xFFFFFFFF),
     Column("owner", 8, lambda row: row.owner, lambda row: row.owner, grows=8),
     Column("mode", 4, lambda row: mode_text(row.stat.mode), lambda row: row.stat.mode, needs=100),
-    Column(FULL, 15, lambda row: percent(row.full), lambda row: row.full, True, grows=30),
+    Column(FULL, 14, lambda row: percent(row.full), lambda row: row.full, True, grows=30),
     Column("size", 8, amount_text, lambda row: row.amount, True, grows=3),
     Column("wait", 4, lambda row: str(row.waiting or ""), lambda row: row.waiting, True),
     Column("att", 3, lambda row: str(row.attached or ""), lambda row: row.attached, True, grows=2),

@@ -101,26 +101,3 @@ class Question(ModalScreen[bool]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """One of the two."""
         self.dismiss(event.button.id == "remove")
-
-
-KEYS = """\
-↑ ↓ PgUp PgDn Home End  move; also j k g G
-Enter, double click     details of an object
-← →, click a heading    sort by another column
-r                       reverse the order
-/                       filter by words, or by an id or pid
-Esc                     no filter
-Delete, d               remove, after a question
-Space                   pause, and go on
-+ -                     look more often, less often
-q                       quit
-
-full       of a queue: how full it is
-           of a segment: its share of all memory (shmall)
-           of a set: its share of all semaphores (semmns)
-wait       how many wait on it
-att        how many times it is attached
-change     since the look before; where no number changed,
-           "used", or "set" (its mode, owner or values)
-used       how long ago
-processes  who waits or has it attached, if /proc tells"""
