@@ -1,10 +1,12 @@
 """What goes to stdout: text, JSON, bytes; tables where a person looks."""
 
 import errno
+import functools
+import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
 import click
 
@@ -41,10 +43,15 @@ def write_bytes(data: bytes) -> None:
         raise OutputError from error
 
 
-def check() -> None:
-    """Tells that stdout is closed before anything is done for it."""
+def unbuffered() -> Callable[[bytes | memoryview], int]:
+    """The native function that writes bytes to stdout at once, and tells how many it wrote."""
     try:
-        _stdout()
+        out = _stdout()
+        out.flush()
+        return functools.partial(os.write, out.fileno())
+    except io.UnsupportedOperation:
+        # It is no file, in tests.
+        return cast("Callable[[bytes | memoryview], int]", out.buffer.write)
     except OSError as error:
         raise OutputError from error
 

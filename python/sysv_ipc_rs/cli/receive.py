@@ -1,7 +1,8 @@
 """`sysv-ipc receive`: takes messages, and loses none.
 
-The native iterator puts a message straight into a list: no step of Python's is in between, at which
-a signal handler could raise. What is in that list when anything fails goes back.
+The native iterator puts a message straight into a list, and the system call that writes it puts the
+number of bytes into another: no step of Python's is in between, at which a signal handler could
+raise. What was taken and not wholly written when anything fails goes back.
 """
 
 import base64
@@ -16,7 +17,7 @@ import click
 from .. import Message, MessageQueue, WaitTimeoutError
 from . import _arguments, _output
 from ._objects import QUEUE, Named, named, only
-from ._status import Status, of_error
+from ._status import OutputError, Status, of_error
 
 LOOK_AGAIN = 0.2
 """Seconds, while a message waits for room to go back."""
@@ -90,27 +91,51 @@ def give_back(queue: MessageQueue, held: list[Message], signals: Signals) -> Non
         del held[0]
 
 
-def take(
-    queue: MessageQueue,
-    source: Iterator[Message],
-    as_bytes: Callable[[Message], bytes],
-    signals: Signals,
-) -> bool:
-    """Takes one message and writes it; False when none came in time."""
-    held: list[Message] = []
-    try:
+class Taking:
+    """Takes messages from `source` and writes them, one by one."""
+
+    def __init__(
+        self,
+        queue: MessageQueue,
+        source: Iterator[Message],
+        as_bytes: Callable[[Message], bytes],
+        signals: Signals,
+    ) -> None:
+        self._queue, self._source, self._as_bytes = queue, source, as_bytes
+        self._signals = signals
+        self._write = _output.unbuffered()
+        self._held: list[Message] = []
+        self._written: list[int] = []
+        self._size = 0
+
+    def next(self) -> bool:
+        """Takes one and writes it; False when none came in time."""
+        self._held, self._written, self._size = [], [], 0
         try:
-            held.extend(islice(source, 1))
-            for message in held:
-                _output.write_bytes(as_bytes(message))
-            return bool(held)
-        except BaseException:
-            give_back(queue, held, signals)
+            try:
+                self._held.extend(islice(self._source, 1))
+                for message in self._held:
+                    self._write_all(self._as_bytes(message))
+                return bool(self._held)
+            except BaseException:
+                self._give_back()
+                raise
+        except Ended:
+            # It may have come when the other error was on its way.
+            self._give_back()
             raise
-    except Ended:
-        # It may have come when the other error was on its way.
-        give_back(queue, held, signals)
-        raise
+
+    def _write_all(self, data: bytes) -> None:
+        self._size = len(data)
+        try:
+            while (done := sum(self._written)) < len(data):
+                self._written.extend(map(self._write, [memoryview(data)[done:]]))
+        except OSError as error:
+            raise OutputError from error
+
+    def _give_back(self) -> None:
+        if not self._size or sum(self._written) < self._size:
+            give_back(self._queue, self._held, self._signals)
 
 
 def take_all(
@@ -121,12 +146,13 @@ def take_all(
 ) -> Status:
     """Takes one or several; a signal that ends us is obeyed when nothing is held any more."""
     signals = Signals()
+    taking = Taking(queue, source, as_bytes, signals)
     try:
         try:
             signals.watch()
-            if not take(queue, source, as_bytes, signals):
+            if not taking.next():
                 return Status.NOTHING
-            while several and take(queue, source, as_bytes, signals):
+            while several and taking.next():
                 pass
             return Status.DONE
         finally:
@@ -174,7 +200,6 @@ def command(
         raise click.UsageError("--json has lines already: not both of --lines and --json")
     if everything and timeout is None:
         timeout = 0.0
-    _output.check()
     as_bytes = (
         as_json if json_lines else (lambda m: m.data + b"\n") if lines else (lambda m: m.data)
     )
