@@ -109,6 +109,7 @@ class Top(App[None]):
         """The thread: look, tell, wait."""
         sampler = Sampler()
         while self._interval:
+            self._end_without_terminal()
             begin = time.monotonic()
             if not self._paused:
                 try:
@@ -258,7 +259,13 @@ class Top(App[None]):
         self._end(130)
 
     def _end(self, status: int) -> None:
+        self._end_without_terminal()
         self.exit(return_code=status)
+
+    def _end_without_terminal(self) -> None:
+        """Where the terminal is gone nothing can be put back, and textual would wait for ever."""
+        if not self.is_headless and not os.isatty(2):
+            os._exit(128 + signal.SIGHUP)
 
 
 def warning(row: Row) -> str:
