@@ -221,6 +221,23 @@ def test_a_filter_leaves_what_has_all_words() -> None:
     support.in_namespace(inside)
 
 
+def test_a_filter_can_be_given_from_the_start() -> None:
+    def inside() -> None:
+        ipc.MessageQueue.create()
+        ipc.Semaphore.create()
+
+        async def act(app: Top, pilot: Pilot[None]) -> None:
+            assert [words[0] for words in table(app)] == ["set"]
+            assert app._line.display
+            await pilot.press("escape")
+            assert len(table(app)) == 2
+            assert not app._line.display
+
+        drive(act, words="set")
+
+    support.in_namespace(inside)
+
+
 def test_the_cursor_stays_with_its_object() -> None:
     def inside() -> None:
         one, two, three = make_queues(30, 20, 10)
@@ -385,7 +402,7 @@ def test_a_look_that_fails_is_told_and_tried_again(monkeypatch: pytest.MonkeyPat
 
     def sometimes(self: _sample.Sampler) -> _sample.Sample:
         if fails:
-            raise OSError(5, "no /proc")
+            raise OSError(5, "no /proc")  # its text begins with [Errno 5]
         return take(self)
 
     monkeypatch.setattr(_sample.Sampler, "take", sometimes)
@@ -393,7 +410,7 @@ def test_a_look_that_fails_is_told_and_tried_again(monkeypatch: pytest.MonkeyPat
     async def act(app: Top, pilot: Pilot[None]) -> None:
         nonlocal fails
         fails = True
-        await until(pilot, lambda: "no /proc" in notices(app))
+        await until(pilot, lambda: "[Errno 5] no /proc" in notices(app))
         fails = False
         await again(app, pilot)
 

@@ -84,6 +84,7 @@ class Top(App[None]):
     def on_mount(self) -> None:
         """Begin to look; end well however we are ended."""
         self._headings.by = self._by
+        self._line.set_class(bool(self._words), "shown")
         self._objects.focus()
         self._summary.show(None, namespace_title())
         if threading.current_thread() is threading.main_thread():
@@ -126,7 +127,7 @@ class Top(App[None]):
     def on_top_taken(self, message: Taken) -> None:
         """Show it, unless the user has paused meanwhile."""
         if isinstance(message.sample, OSError):
-            self.notify(str(message.sample), severity="error")
+            self.notify(str(message.sample), severity="error", markup=False)
         elif not self._paused:
             self._sample = message.sample
             self._show()
