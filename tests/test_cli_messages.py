@@ -30,6 +30,7 @@ from cli_support import (
     told,
 )
 from sysv_ipc_rs.cli import _output, receive
+from sysv_ipc_rs.cli._status import OutputError, Status
 
 ANY_BYTES = [b"", b"\n", b"\0", b"text", bytes(range(256)), b"\xff\xfe\r\n", b"x" * 8192]
 
@@ -419,8 +420,9 @@ def test_a_signal_at_any_moment_neither_loses_nor_doubles_a_message(
     assert 0 < back < runs
 
 
-def test_no_signal_finds_a_message_between_the_kernel_and_us(queue: ipc.MessageQueue) -> None:
-    """In thousands of takings, each at the mercy of signals that come at random."""
+@contextmanager
+def bombarded() -> Iterator[None]:
+    """SIGINT comes at random moments, thousands of times a second."""
     ours = os.getpid()
 
     def bombard() -> None:
@@ -428,20 +430,34 @@ def test_no_signal_finds_a_message_between_the_kernel_and_us(queue: ipc.MessageQ
             os.kill(ours, signal.SIGINT)
             time.sleep(random.random() * 2e-4)
 
-    ended = 0
     with support.handler(signal.SIGINT, lambda *_: None), support.Child(bombard):
-        for number in range(20_000):
+        yield
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_no_signal_finds_a_message_between_the_kernel_and_us(
+    queue: ipc.MessageQueue, is_full: bool
+) -> None:
+    """In thousands of takings; also when the message is on its way back already."""
+    ended, written = 0, bytearray()
+
+    def write(data: memoryview) -> int:
+        if is_full:
+            raise OSError(errno.ENOSPC, "full")
+        written.extend(data)
+        return len(data)
+
+    with bombarded(), mock.patch.object(_output, "unbuffered", return_value=write):
+        for number in range(10_000):
             data = b"%d" % number
             queue.send(data)
-            written: list[bytes] = []
-
-            def write(data: memoryview, written: list[bytes] = written) -> int:
-                written.append(bytes(data))
-                return len(data)
-
-            with mock.patch.object(_output, "unbuffered", lambda write=write: write):
+            written.clear()
+            try:
                 status = receive.take_all(queue, queue.messages(timeout=0), bytes_of, False)
+            except OutputError:
+                assert is_full
+                status = Status.FAILED
             left = [message.data for message in queue.messages(timeout=0)]
-            assert data in written + left, (number, status)
+            assert data in [bytes(written), *left], (number, status)
             ended += status == 130
-    assert 0 < ended < 20_000
+    assert 0 < ended < 10_000

@@ -13,6 +13,7 @@ import pytest
 import support
 import sysv_ipc_rs as ipc
 from cli_support import call, error, run_program, told
+from sysv_ipc_rs.cli import show
 from test_util_linux import details
 
 Handle = ipc.MessageQueue | ipc.SemaphoreSet | ipc.SharedMemory
@@ -220,6 +221,15 @@ def test_what_the_mode_hides_is_null(
 
 def test_show_wants_an_object() -> None:
     assert "name an object" in error("show", status=2)
+
+
+def test_what_vanishes_while_it_is_looked_at_is_one_line(queue: ipc.MessageQueue) -> None:
+    def head(looked_at: ipc.MessageQueue) -> None:
+        queue.remove()
+        looked_at.peek()
+
+    with mock.patch.object(show, "_head", head):
+        assert "removed" in call("show", "-q", queue.id).stderr
 
 
 def test_a_name_that_is_made_for_terminals_is_no_trouble(queue: ipc.MessageQueue) -> None:
