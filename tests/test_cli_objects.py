@@ -14,7 +14,6 @@ import support
 import sysv_ipc_rs as ipc
 from cli_support import call, error, run_program, told
 from sysv_ipc_rs.cli import show
-from test_util_linux import details
 
 Handle = ipc.MessageQueue | ipc.SemaphoreSet | ipc.SharedMemory
 
@@ -25,6 +24,13 @@ CLASSES: dict[str, type[Handle]] = {
     "segment": ipc.SharedMemory,
 }
 SIZE = {"queue": [], "set": [], "segment": ["--size", 100]}
+
+
+def details(letter: str, number: int) -> dict[str, str]:
+    command = ["ipcs", f"-{letter}", "-i", str(number)]
+    environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return support.ipcs_facts(ended.stdout)
 
 
 @pytest.fixture
