@@ -65,7 +65,7 @@ class Top(App[None]):
         self._interval = interval
         self._by, self._reverse, self._words = by, False, words
         self._summary, self._headings, self._objects = Summary(), Headings(), Objects()
-        self._line = Input(words, placeholder="filter", id="filter", select_on_focus=False)
+        self._line = Input(placeholder="filter", id="filter", select_on_focus=False)
         self._sample: Sample | None = None
         self._paused = False
         self._wake = threading.Event()
@@ -84,6 +84,7 @@ class Top(App[None]):
     def on_mount(self) -> None:
         """Begin to look; end well however we are ended."""
         self._headings.by = self._by
+        self._line.value = self._words
         self._line.set_class(bool(self._words), "shown")
         self._objects.focus()
         self._summary.show(None, namespace_title())
