@@ -1,5 +1,6 @@
 """What several tests need: children, other users, own namespaces, waiting for facts."""
 
+import calendar
 import ctypes
 import errno
 import os
@@ -349,6 +350,15 @@ def semget(key: int, size: int, flags: int) -> int:
     if number < 0:
         raise OSError(ctypes.get_errno(), "semget")
     return number
+
+
+def ipcs_facts(told: str) -> dict[str, str]:
+    """What `ipcs -i` prints with TZ=UTC, as a dict; times are seconds since the epoch."""
+    facts = dict(re.findall(r"(\w+) ?= ?([^\s=]+)(?=\s|,|$)", told))
+    for name, when in re.findall(r"(\w*time) ?= ?(.*\S)", told):
+        known = when != "Not set"
+        facts[name] = str(calendar.timegm(time.strptime(when)) if known else 0)
+    return {name: value.rstrip(",") for name, value in facts.items()}
 
 
 def compiled(folder: Path, source: str, *options: str) -> Path:
