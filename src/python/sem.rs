@@ -9,7 +9,7 @@ use super::convert::{
 };
 use super::handle;
 use super::record::record;
-use super::wait::{Patience, Timeout, wait};
+use super::wait::{Patience, Timeout, raise_undone, wait};
 use crate::ipc::{Key, Mode};
 use crate::sem::{self as core, Creation, Operation, OperationFlags};
 use crate::sys;
@@ -82,10 +82,18 @@ fn operate(
     ops: &[Operation],
     timeout: Timeout,
 ) -> PyResult<sys::Result<()>> {
-    wait(py, timeout, |patience| match patience {
+    let mut waited = false;
+    let answer = wait(py, timeout, |patience| match patience {
         Patience::None => set.try_raw(ops),
-        Patience::Until(deadline) => set.wait_raw(ops, deadline),
-    })
+        Patience::Until(deadline) => {
+            waited = true;
+            set.wait_raw(ops, deadline)
+        }
+    })?;
+    if waited && answer.is_ok() {
+        raise_undone(py, || set.reverse(ops))?;
+    }
+    Ok(answer)
 }
 
 /// Does the operations, or raises.

@@ -106,6 +106,21 @@ pub(super) fn raise_late() -> PyResult<()> {
     if EVER_LATE.load(Ordering::Relaxed) { LATE.take().map_or(Ok(()), Err) } else { Ok(()) }
 }
 
+/// For a call that has waited and done its work: what a signal handler raises that came just then.
+/// Leaves the call if `undo` could take the work back, else comes with the thread's next call: to
+/// whom a call raises, it has done nothing.
+#[cold]
+pub(super) fn raise_undone(py: Python<'_>, undo: impl FnOnce() -> bool) -> PyResult<()> {
+    match py.check_signals() {
+        Err(raised) if undo() => Err(raised),
+        Err(raised) => {
+            raise_later(raised);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Whether the program has been told that waits are rows of tries here.
 static PAUSES: AtomicBool = AtomicBool::new(false);
 static WARNED: AtomicBool = AtomicBool::new(false);
