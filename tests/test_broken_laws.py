@@ -123,6 +123,17 @@ class Attaching(Wrapped):
         self.forgotten = handle.attach()
 
 
+class Keeping(Wrapped):
+    kind = ipc.SharedMemory
+    kept: ClassVar[list[ipc.Attachment]] = []
+
+    def attach(self) -> ipc.Attachment:
+        attachment: ipc.Attachment = self.handle.attach()
+        if seldom():
+            self.kept.append(attachment)
+        return attachment
+
+
 class GivingInChildren(Wrapped):
     """Its guards don't ask whose they are."""
 
@@ -248,6 +259,7 @@ FAULTS: list[tuple[str, str, object]] = [
     ("each_message_comes_once_and_in_order", "ipc.MessageQueue", Doubling),
     ("tiny_timeouts_lose_no_message", "ipc.MessageQueue", Losing),
     ("timed_waits_end_on_time", "ipc.MessageQueue", Early),
+    ("cycles_in_random_order_leave_nothing", "ipc.SharedMemory", Keeping),
     ("tokens_balance_under_tiny_timeouts", "take_in_time", losing_tokens),
     ("tokens_balance_under_signals", "take_in_time", losing_tokens),
     ("ctrl_c_ends_every_wait", "ipc.MessageQueue", Swallowing),
