@@ -61,7 +61,7 @@ fn send_until(
     match try_raw(py, outgoing) {
         Err(Errno::EAGAIN) if timeout != Timeout::ZERO => {
             let deadline = deadline();
-            let sent = wait_detached(py, deadline, |_| outgoing.wait(&mut time_limit(deadline)?))?;
+            let sent = wait_detached(py, deadline, || outgoing.wait(&mut time_limit(deadline)?))?;
             if sent.is_ok() {
                 // Somebody may have it by now.
                 raise_undone(py, || false)?;
@@ -195,7 +195,7 @@ pub(super) fn receive_in_time(
         Err(Errno::ENOMSG) if timeout != Timeout::ZERO => {
             let deadline = timeout.deadline();
             let received =
-                wait_detached(py, deadline, |_| incoming.wait(&mut time_limit(deadline)?))?;
+                wait_detached(py, deadline, || incoming.wait(&mut time_limit(deadline)?))?;
             if received.is_ok() {
                 raise_undone(py, || incoming.give_back_whole())?;
             }
