@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -209,13 +212,25 @@ def failed(tests: tuple[str, ...]) -> str:
     """The first test that fails, or how the whole run ends; nothing if all is well."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--timeout", "60", *tests]
     environment = {**os.environ, "PYTHONPATH": str(TREE / "python")}
-    ended = subprocess.run(
-        command, cwd=TREE, env=environment, capture_output=True, text=True, check=False
-    )
-    if ended.returncode == 0:
+    # Where it hangs, children of its own are left.
+    with tempfile.TemporaryFile("w+") as told:
+        running = subprocess.Popen(
+            command, cwd=TREE, env=environment, stdout=told, stderr=told, start_new_session=True
+        )
+        status = running.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        told.seek(0)
+        lines = told.read().splitlines()
+    if status == 0:
         return ""
-    lines = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return lines[0].split(" - ")[0] if lines else f"{' '.join(tests)}: status {ended.returncode}"
+    for line in lines:
+        if line.startswith(("FAILED", "ERROR")):
+            return line.split(" - ")[0]
+    hung = [
+        line.split()[-1] for line in lines if line.startswith('  File "') and " in test_" in line
+    ]
+    return f"{' '.join(tests)}: status {status}, in {hung[-1] if hung else 'no test'}"
 
 
 def main() -> int:
