@@ -198,6 +198,8 @@ def build() -> None:
         "PYO3_PYTHON": sys.executable,
         "PYO3_BUILD_EXTENSION_MODULE": "1",
         "RUSTFLAGS": "-Awarnings",
+        # Some faults are races, which slow code doesn't lose.
+        "CARGO_PROFILE_DEV_OPT_LEVEL": "2",
     }
     command = ["cargo", "build", "--quiet", "--locked", "--lib", "--features", "python"]
     subprocess.run(command, cwd=TREE, env=environment, check=True)
