@@ -25,7 +25,7 @@ TEST := build/test/bin/python
 PYTHON_FILES := python tests examples tools $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
-	instructions instructions-baseline interop interop-programs soak bench pictures fuzz asan \
+	instructions instructions-baseline interop interop-programs soak bench pictures fuzz asan faults \
 	free-threaded clean
 
 help: ## this list
@@ -84,7 +84,8 @@ soak: build/test.stamp ## the laws that need long runs
 	$(UNSHARE) $(TEST) tests/soak/run.py
 	$(UNSHARE) $(TEST) tests/hostile/random_calls.py --calls 1000000
 	STATE_MACHINE_EXAMPLES=2000 INTERPRETER_EXITS=250 $(UNSHARE) $(TEST) -m pytest -q --timeout 3600 \
-		tests/test_state_machines.py tests/test_state_machine_memory.py tests/test_lifetimes.py
+		tests/test_state_machines.py tests/test_state_machine_memory.py \
+		tests/test_state_machine_waiting.py tests/test_lifetimes.py
 
 bench: build/bench.stamp ## beside C and the peers, in one run
 	set -o pipefail; $(UNSHARE) cargo bench --quiet --locked --bench core -- --noplot | grep time:
@@ -109,6 +110,9 @@ asan: export RUSTFLAGS = -Zsanitizer=address
 asan: ## the core's tests under AddressSanitizer
 	$(UNSHARE) cargo test --locked --lib --tests --target-dir target/asan \
 		--target $(shell rustc -vV | sed -n 's/host: //p')
+
+faults: build/test.stamp ## one deliberate fault after the other, and the test that catches it
+	$(UNSHARE) $(TEST) tools/faults.py
 
 free-threaded: ## the suite on a CPython without the GIL, which is built if none is found
 	tools/free_threaded.sh

@@ -297,6 +297,17 @@ impl SemaphoreSet {
         }
     }
 
+    /// Takes back what these operations have done; whether that could be done now.
+    #[cfg(feature = "python")]
+    #[cold]
+    pub(crate) fn reverse(&self, ops: &[Operation]) -> bool {
+        let changes = ops.iter().rev().filter(|op| op.delta() != 0);
+        let back: Option<Vec<_>> = changes
+            .map(|op| Some(Operation::new(op.index(), op.delta().checked_neg()?, op.flags())))
+            .collect();
+        back.is_some_and(|back| back.is_empty() || self.try_raw(&back).is_ok())
+    }
+
     /// What an errno of `semop` means.
     #[cold]
     pub(crate) fn op_error(&self, errno: Errno, count: usize) -> Error {

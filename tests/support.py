@@ -281,18 +281,35 @@ def handler(number: int, function: Callable[..., object]) -> Iterator[None]:
 
 
 @contextmanager
-def signal_when_blocked(number: int = signal.SIGUSR1) -> Iterator[None]:
-    """Sends the signal to this thread as soon as it sleeps in a System V call."""
+def signal_when_blocked(
+    number: int = signal.SIGUSR1, first: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Sends the signal to this thread as soon as it sleeps in a System V call.
+
+    What ends that call can be done before: this thread can't run until the signal is sent.
+    """
     ident, tid = threading.get_ident(), threading.get_native_id()
 
     def send() -> None:
         wait_for(lambda: blocked(os.getpid(), tid), "a call that waits")
+        first()
         signal.pthread_kill(ident, number)
 
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)
     sender = threading.Thread(target=send)
     sender.start()
-    yield
-    sender.join()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        sender.join()
+
+
+# Of what happens only while another thread has the interpreter.
+needs_gil = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="threads don't wait for a GIL"
+)
 
 
 class Index:
