@@ -123,7 +123,7 @@ def test_an_id_that_cannot_be_told_leaves_no_object() -> None:
 
 
 def test_json_is_the_object_as_ls_has_it() -> None:
-    (made,) = call("mk", "segment", "--size", 10, "--json").json
+    made = call("mk", "segment", "--size", 10, "--json").json
     memory = ipc.SharedMemory.from_id(made["id"])
     try:
         assert made == {"kind": "shared_memory", **memory.stat()._asdict()}

@@ -73,6 +73,13 @@ def write_json(values: Iterable[Any]) -> None:
     write(f"[\n{lines}\n]\n" if lines else "[]\n")
 
 
+def write_json_object(value: dict[str, Any]) -> None:
+    """A single object as JSON, on a line."""
+    import json  # noqa: PLC0415 - slow to import
+
+    write(f"{json.dumps(value)}\n")
+
+
 def write_title(title: str) -> None:
     """What stands above a table, as in `ipcs`."""
     if is_terminal():

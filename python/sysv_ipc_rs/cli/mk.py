@@ -48,7 +48,7 @@ def create(kind: str, key: int, mode: int, size: int | None, count: int | None) 
 @click.option(
     "--count", type=click.IntRange(1), help="The semaphores of a set, all 0. [default: 1]"
 )
-@click.option("--json", "as_json", is_flag=True, help="A list with the one object, as of ls.")
+@click.option("--json", "as_json", is_flag=True, help="The object, as ls has it in its list.")
 def command(
     *, kind: str, key: int, mode: int, size: int | None, count: int | None, as_json: bool
 ) -> None:
@@ -59,7 +59,7 @@ def command(
     handle = create(kind, key, mode, size, count)
     try:
         if as_json:
-            _output.write_json([as_dict(handle.stat())])
+            _output.write_json_object(as_dict(handle.stat()))
         else:
             _output.write(f"{handle.id}\n")
         _output.flush()
