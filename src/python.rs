@@ -16,6 +16,7 @@ mod readiness;
 mod record;
 mod sem;
 mod shm;
+mod sync;
 mod system;
 mod wait;
 
@@ -46,6 +47,8 @@ mod _core {
         AtomicInteger, Attachment, AttachmentIterator, SharedMemory, SharedMemoryStat,
         reopen_shared_memory,
     };
+    #[pymodule_export]
+    use super::sync::{Lock, RLock, reopen_lock, reopen_rlock, sync_protocols};
     #[pymodule_export]
     use super::system::{
         Limits, Orphan, Suspect, Usage, Waiters, attached_processes, ipc_namespace, limit_source,
