@@ -40,6 +40,12 @@ double semop_pair(int id, int flags, long n)
     TIMED(n, semop(id, &take, 1) == 0 && semop(id, &give, 1) == 0);
 }
 
+/* A take of `takes` operations and a give of `gives`, by turns. */
+double semop_rows(int id, struct sembuf *take, long takes, struct sembuf *give, long gives, long n)
+{
+    TIMED(n, semop(id, take, takes) == 0 && semop(id, give, gives) == 0);
+}
+
 double semtimedop_pair(int id, long n)
 {
     struct sembuf take = {0, -1, 0}, give = {0, 1, 0};
