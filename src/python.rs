@@ -48,7 +48,11 @@ mod _core {
         reopen_shared_memory,
     };
     #[pymodule_export]
-    use super::sync::{Lock, RLock, reopen_lock, reopen_rlock, sync_protocols};
+    use super::sync::{
+        Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, RWLock, RWLockSide,
+        reopen_barrier, reopen_bounded_semaphore, reopen_condition, reopen_event, reopen_lock,
+        reopen_rlock, reopen_rwlock, sync_protocols,
+    };
     #[pymodule_export]
     use super::system::{
         Limits, Orphan, Suspect, Usage, Waiters, attached_processes, ipc_namespace, limit_source,

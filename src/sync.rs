@@ -1,4 +1,4 @@
-//! What processes agree by, each on one semaphore set: [`Lock`], [`RLock`], [`RwLock`],
+//! What processes agree by, each on one semaphore set: [`Lock`], [`RLock`], [`RWLock`],
 //! [`BoundedSemaphore`], [`Event`], [`Condition`], [`Barrier`]. Each survives the death of any
 //! process that holds it or waits for it, at any moment, by SIGKILL too.
 //!
@@ -54,14 +54,24 @@ macro_rules! object {
     };
 }
 
+mod barrier;
+mod bounded;
+mod condition;
+mod event;
 mod holding;
 mod lock;
 mod program;
 pub mod protocols;
 mod run;
+mod rwlock;
 
+pub use barrier::Barrier;
+pub use bounded::BoundedSemaphore;
+pub use condition::{Condition, ConditionLock};
+pub use event::Event;
 pub use lock::{Lock, RLock};
 pub use program::{Act, Delta, End, Next, Number, Numbers, Op, Place, Program, Protocol, Step};
+pub use rwlock::RWLock;
 
 use holding::Holding;
 pub(crate) use run::Run;
@@ -76,6 +86,19 @@ pub enum Released {
     NotHeld,
     /// Another process, or another thread, holds it.
     NotOurs,
+}
+
+impl Released {
+    /// Where only the holder can know that nobody holds it.
+    #[cfg(feature = "python")]
+    pub(crate) fn or_not_ours(self) -> Self {
+        if self == Self::NotHeld { Self::NotOurs } else { self }
+    }
+
+    /// Of what this process does not hold.
+    fn unless_held(by_others: bool) -> Self {
+        if by_others { Self::NotOurs } else { Self::NotHeld }
+    }
 }
 
 /// A set that is used by one of the protocols.

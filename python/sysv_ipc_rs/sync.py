@@ -11,6 +11,6 @@ waits return `bool` here, as there.
         ...
 """
 
-from ._core import Lock, RLock
+from ._core import Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, RWLock
 
-__all__ = ["Lock", "RLock"]
+__all__ = ["Barrier", "BoundedSemaphore", "Condition", "Event", "Lock", "RLock", "RWLock"]

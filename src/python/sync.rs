@@ -8,31 +8,50 @@ use super::wait::{Patience, Timeout, wait};
 use super::{handle, sem};
 use crate::sem::SemaphoreSet;
 use crate::sync::{End, Object, Run};
+use crate::sys;
 use crate::wait::Deadline;
 
+mod barrier;
+mod bounded;
+mod condition;
+mod event;
 mod export;
 mod lock;
+mod rwlock;
 
+pub(super) use barrier::{Barrier, reopen_barrier};
+pub(super) use bounded::{BoundedSemaphore, reopen_bounded_semaphore};
+pub(super) use condition::{Condition, reopen_condition};
+pub(super) use event::{Event, reopen_event};
 pub(super) use export::sync_protocols;
 pub(super) use lock::{Lock, RLock, reopen_lock, reopen_rlock};
+pub(super) use rwlock::{RWLock, RWLockSide, reopen_rwlock};
 
-/// Runs a program that may wait. If a signal handler raises, it is as if it had never been begun.
+/// Runs a program that may wait.
+///
+/// # Errors
+/// What a signal handler raised; then it is as if the program had never been begun.
 #[inline]
-fn perform(py: Python<'_>, object: &Object, run: &mut Run, timeout: Timeout) -> PyResult<End> {
+fn run_or_raise(py: Python<'_>, run: &mut Run, timeout: Timeout) -> PyResult<sys::Result<End>> {
     let answer = wait(py, timeout, |patience| match patience {
         Patience::None => run.probe(),
         Patience::Until(deadline) => run.go(deadline),
     });
-    let answer = match answer {
-        Ok(Err(Errno::EAGAIN)) => run.go(Deadline::PASSED),
-        Ok(answer) => answer,
+    match answer {
+        Ok(Err(Errno::EAGAIN)) => Ok(run.go(Deadline::PASSED)),
+        Ok(answer) => Ok(answer),
         Err(raised) => {
             // What can't be given back now is when the process ends.
             let _ = run.give_up();
-            return Err(raised);
+            Err(raised)
         }
-    };
-    Ok(answer.map_err(|errno| object.error(errno))?)
+    }
+}
+
+/// Runs a program that may wait, or raises what went wrong.
+#[inline]
+fn perform(py: Python<'_>, object: &Object, run: &mut Run, timeout: Timeout) -> PyResult<End> {
+    Ok(run_or_raise(py, run, timeout)?.map_err(|errno| object.error(errno))?)
 }
 
 /// The arguments of `acquire` as one: multiprocessing's `block` and `timeout`.

@@ -16,6 +16,8 @@ pub(crate) struct Holding {
     /// How often that thread has taken it.
     depth: AtomicU32,
     died: AtomicBool,
+    /// Whether it was told of a death with one of its units.
+    told: AtomicBool,
     /// How many units the process has: the count, and above it the generation.
     units: AtomicU64,
 }
@@ -120,6 +122,20 @@ impl Holding {
     #[inline]
     pub(crate) fn add_unit(&self) {
         let _ = self.change_units(|count| Some(count + 1));
+    }
+
+    /// It has one more, with which it was perhaps told that an owner had died.
+    #[inline]
+    pub(crate) fn add_told_unit(&self, died: bool) {
+        if died || self.units() == 0 {
+            self.told.store(died, Ordering::Relaxed);
+        }
+        self.add_unit();
+    }
+
+    /// Whether it was told so with one of the units that it has.
+    pub(crate) fn told(&self) -> bool {
+        self.units() > 0 && self.told.load(Ordering::Relaxed)
     }
 
     /// It has one less, if it had one: of several threads, one gives it.

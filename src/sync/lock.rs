@@ -149,6 +149,5 @@ fn give(object: &Object, ours: bool) -> Result<Released> {
     if ours {
         return object.give(LOCK_GIVE, || object.holding.keep());
     }
-    let free = object.set.value(LOCK)? > 0;
-    Ok(if free { Released::NotHeld } else { Released::NotOurs })
+    Ok(Released::unless_held(object.set.value(LOCK)? == 0))
 }

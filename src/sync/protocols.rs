@@ -91,7 +91,7 @@ pub const EVENT: Protocol = Protocol {
 pub(super) const GATE: u16 = 0;
 pub(super) const READERS: u16 = 1;
 /// 1 while a writer writes, and after it died until the next is told.
-const WRITTEN: u16 = 2;
+pub(super) const WRITTEN: u16 = 2;
 
 pub(super) const READ_TAKE: &Program = &[
     step(
@@ -174,18 +174,26 @@ pub(super) const CONDITION_ENTER: &Program = &[
 ];
 
 /// Done without the lock.
-pub(super) const CONDITION_SLEEP: &Program = &[step(
-    "sleep",
-    Wait(&[
-        minus(ERA, Number::Era).now(),
-        by(ERA, 0).now(),
-        plus(ERA, Number::Era),
-        by(NOTICES, -1).undo(),
-        by(WAITING, -1).undo(),
-    ]),
-    end(Done),
-    end(Expired),
-)];
+pub(super) const CONDITION_SLEEP: &Program = &[
+    step(
+        "sleep",
+        Wait(&[
+            minus(ERA, Number::Era).now(),
+            by(ERA, 0).now(),
+            plus(ERA, Number::Era),
+            by(NOTICES, -1).undo(),
+            by(WAITING, -1).undo(),
+        ]),
+        end(Done),
+        To(1),
+    ),
+    step(
+        "see whether the era is over",
+        Try(&[minus(ERA, Number::Era), by(ERA, 0), plus(ERA, Number::Era)]),
+        To(0),
+        end(Expired),
+    ),
+];
 
 /// Done by the holder, who has a notification: if it died before, the next waiter would get it.
 pub(super) const CONDITION_CONFIRM: &Program =
@@ -238,7 +246,7 @@ pub(super) const STATE: u16 = 0;
 /// How many have arrived and not passed.
 pub(super) const ARRIVED: u16 = 1;
 /// How many may still arrive.
-const ROOM: u16 = 2;
+pub(super) const ROOM: u16 = 2;
 /// 1 while nobody acts for all.
 const LEADER: u16 = 3;
 /// 1 while nobody has this index; one a party.
@@ -285,14 +293,15 @@ pub(super) const BARRIER_WAIT: &Program = &[
     step("see that it is broken", Try(IS_BROKEN), end(Refused), To(5)),
     step("choose the next slot", NextSlot, To(1), To(1)),
     step("lead", Try(&[by(STATE, 0), by(ROOM, 0), by(LEADER, -1).undo()]), end(Lead), To(7)),
-    step("pass", Wait(PASS), end(Done), To(8)).expired(To(8)).interrupted(To(10)),
+    step("pass", Wait(PASS), end(Done), To(8)).expired(To(9)).interrupted(To(11)),
+    step("see that it still fills", Try(&[by(STATE, 0)]), To(7), To(10)),
     step(
         "break",
         Try(&[by(STATE, 0), by(STATE, 2), ROOM_MORE, ARRIVED_LESS, SLOT_GIVEN]),
         end(Refused),
-        To(9),
+        To(10),
     ),
-    step("pass in time", Try(PASS), end(Done), To(10)),
+    step("pass in time", Try(PASS), end(Done), To(11)),
     step("leave", Try(&[ROOM_MORE, ARRIVED_LESS, SLOT_GIVEN]), end(Refused), end(Refused)),
 ];
 

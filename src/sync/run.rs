@@ -58,6 +58,7 @@ impl Run {
     }
 
     /// Goes as far as it can without waiting; EAGAIN where it would have to wait.
+    #[cfg(feature = "python")]
     #[inline]
     pub(crate) fn probe(&mut self) -> sys::Result<End> {
         self.run(Patience::None)

@@ -136,10 +136,7 @@ synchronizer! { plain
     ///
     /// See semop(2).
     fn release(&self) -> PyResult<()> {
-        match self.core.release()? {
-            Released::NotHeld => released(Released::NotOurs, "RLock", "thread"),
-            answer => released(answer, "RLock", "thread"),
-        }
+        released(self.core.release()?.or_not_ours(), "RLock", "thread")
     }
 
     /// Whether anybody holds it, which may have changed meanwhile.
@@ -176,7 +173,7 @@ synchronizer! { plain
 }
 
 #[cold]
-fn too_deep() -> PyErr {
+pub(super) fn too_deep() -> PyErr {
     pyo3::exceptions::PyOverflowError::new_err("this thread has taken the RLock too many times")
 }
 
