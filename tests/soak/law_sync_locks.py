@@ -9,7 +9,7 @@ import time
 
 import sysv_ipc_rs as ipc
 from run import Law
-from support import handler, wait_for
+from support import wait_for
 from sysv_ipc_rs import sync
 from workers import PROCESSES, Words, Workers
 
@@ -23,7 +23,7 @@ class Owners:
     def __init__(self, lock: sync.Lock) -> None:
         self.lock = lock
         self.member = ipc.SemaphoreSet.from_id(lock.id)[0]
-        self.words = Words("deaths", "told", "two inside", "taken", "not in time", "signals")
+        self.words = Words("deaths", "told", "two inside", "taken", "not in time")
         # Whose take has been counted; who is inside; whether the next one inside shall die there.
         self.marks = Words("counted", "inside", "die")
         self.slowest = 0.0
@@ -91,8 +91,7 @@ class Owners:
             workers.bury(victim)
 
     def law(self, kills: int) -> Law:
-        with handler(signal.SIGUSR1, lambda *_: self.words["signals"].add(1)):
-            workers = Workers(self.step)
+        with Workers(self.step) as workers:
             ways = [self.kill_somewhere, self.kill_waiters, self.kill_holder]
             while workers.kills < kills:
                 workers.disturb()
@@ -105,7 +104,7 @@ class Owners:
         self.take_ourselves()
         self.lock.release()
         self.lock.remove()
-        account = self.words.account()
+        account = self.words.account() | workers.counts()
         return Law(
             "each death of a holder is told once, a free lock is had within a second, "
             "and never two are inside",
@@ -127,7 +126,7 @@ class Library:
         self.gate, _, self.written = ipc.SemaphoreSet.from_id(self.lock.id)
         self.words = Words(
             *("deaths", "told", "readers killed", "beside a writer", "beside readers"),
-            *("read", "written", "not in time", "signals"),
+            *("read", "written", "not in time"),
         )
         self.marks = Words("writer", "book", "writer dies", "reader dies")
         # Who is in the call that takes; if it is killed there, nobody knows whether it was told.
@@ -220,8 +219,7 @@ class Library:
             workers.bury(victim)
 
     def law(self, kills: int) -> Law:
-        with handler(signal.SIGUSR1, lambda *_: self.words["signals"].add(1)):
-            workers = Workers(self.step)
+        with Workers(self.step) as workers:
             ways = [self.kill_somewhere, self.kill_waiters, self.kill_inside]
             while workers.kills < kills:
                 workers.disturb()
@@ -236,7 +234,7 @@ class Library:
         left = ipc.SemaphoreSet.from_id(self.lock.id).values
         self.reading.remove()
         self.lock.remove()
-        account = self.words.account()
+        account = self.words.account() | workers.counts()
         return Law(
             "each death of a writer is told once, a free lock is had within a second, "
             "and no writer is inside beside another process",
@@ -261,7 +259,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self.semaphore = sync.BoundedSemaphore.create(value=self.COUNT)
-        self.words = Words("taken", "too many inside", "not in time", "signals")
+        self.words = Words("taken", "too many inside", "not in time")
         self.marks = Words("die")
         # One that dies is undone here before its token is back, which it took first.
         self.inside = ipc.Semaphore.create(value=0)
@@ -309,8 +307,7 @@ class Tokens:
             workers.bury(victim)
 
     def law(self, kills: int) -> Law:
-        with handler(signal.SIGUSR1, lambda *_: self.words["signals"].add(1)):
-            workers = Workers(self.step, PROCESSES + 2)
+        with Workers(self.step, PROCESSES + 2) as workers:
             ways = [self.kill_somewhere, self.kill_waiters, self.kill_holder]
             while workers.kills < kills:
                 workers.disturb()
@@ -319,7 +316,9 @@ class Tokens:
         left = self.semaphore.get_value()
         self.inside.remove()
         self.semaphore.remove()
-        account = self.words.account() | {"slowest take (s)": round(self.slowest, 4)}
+        account = (
+            self.words.account() | workers.counts() | {"slowest take (s)": round(self.slowest, 4)}
+        )
         return Law(
             "the tokens of the dead come back within a second, and never more than that",
             f"{workers.kills} kills of {PROCESSES + 2} processes that want {self.COUNT} tokens",

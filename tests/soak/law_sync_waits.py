@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import sysv_ipc_rs as ipc
 from run import Law
-from support import Child, handler, wait_for
+from support import Child, wait_for
 from sysv_ipc_rs import sync
 from workers import PROCESSES, Words, Workers
 
@@ -20,7 +20,7 @@ class Alarm:
 
     def __init__(self) -> None:
         self.events = [sync.Event.create(), sync.Event.create()]
-        self.words = Words("passed", "not in time", "signals")
+        self.words = Words("passed", "not in time")
         self.seen = Words(*map(str, range(PROCESSES)))
         self.done = self.setters = 0
         self.slowest = 0.0
@@ -62,8 +62,7 @@ class Alarm:
         self.done += 1
 
     def law(self, rounds: int) -> Law:
-        with handler(signal.SIGUSR1, lambda *_: self.words["signals"].add(1)):
-            workers = Workers(self.step, prepare=self.prepare)
+        with Workers(self.step, prepare=self.prepare) as workers:
             while self.done < rounds:
                 workers.disturb()
                 self.round(workers)
@@ -77,7 +76,10 @@ class Alarm:
             "whoever waits for an event when it is set passes within a second",
             f"{rounds} rounds of {PROCESSES} waiters, {workers.kills} of them killed "
             f"and {self.setters} setters",
-            {"sets": rounds} | self.words.account() | {"slowest (s)": round(self.slowest, 4)},
+            {"sets": rounds}
+            | self.words.account()
+            | workers.counts()
+            | {"slowest (s)": round(self.slowest, 4)},
             self.slowest < 1,
         )
 
@@ -91,7 +93,7 @@ class Party:
 
     def __init__(self) -> None:
         self.barrier = sync.Barrier.create(parties=PROCESSES)
-        self.words = Words("passed", "broken", "signals")
+        self.words = Words("passed", "broken")
         self.marks = Words("impatient")
         self.passed = self.broken = self.early = self.in_passing = 0
         self.slowest = 0.0
@@ -142,8 +144,7 @@ class Party:
         self.barrier.reset()
 
     def law(self, rounds: int) -> Law:
-        with handler(signal.SIGUSR1, lambda *_: self.words["signals"].add(1)):
-            workers = Workers(self.step, PROCESSES - 1)
+        with Workers(self.step, PROCESSES - 1) as workers:
             for _ in range(rounds):
                 workers.disturb()
                 self.gather(workers)
@@ -154,7 +155,7 @@ class Party:
             self.barrier.abort()
             self.barrier.remove()
             workers.end()
-        account = self.words.account()
+        account = self.words.account() | workers.counts()
         return Law(
             "a barrier opens within a second when all live parties have come, and never before",
             f"{rounds} rounds of {PROCESSES} parties, {workers.kills} kills",
@@ -178,7 +179,7 @@ class Bell:
         self.condition = sync.Condition.create()
         whole = ipc.SemaphoreSet.from_id(self.condition.id)
         self.lock, self.waiting = whole[0], whole[2]
-        self.words = Words("woken", "not in time", "signals")
+        self.words = Words("woken", "not in time")
         # Who is in the call that waits; if it is killed there after it woke, the wake is gone.
         self.in_call = Words(*map(str, range(self.PROCESSES)))
         self.notified = self.lost = 0
@@ -225,8 +226,7 @@ class Bell:
         self.slowest = max(self.slowest, time.monotonic() - started)
 
     def law(self, rounds: int) -> Law:
-        with handler(signal.SIGUSR1, lambda *_: self.words["signals"].add(1)):
-            workers = Workers(self.step, self.PROCESSES)
+        with Workers(self.step, self.PROCESSES) as workers:
             for _ in range(rounds):
                 workers.disturb()
                 self.round(workers)
@@ -236,7 +236,7 @@ class Bell:
                     self.condition.notify_all()
             workers.end()
         self.condition.remove()
-        account = self.words.account()
+        account = self.words.account() | workers.counts()
         return Law(
             "no notification is lost to those that die or wait no longer",
             f"{rounds} rounds of {self.PROCESSES} waiters, {workers.kills} kills",

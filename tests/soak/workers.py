@@ -28,7 +28,10 @@ class Words:
 
 
 class Workers:
-    """Processes that do a step again and again; those that are killed are replaced."""
+    """Processes that do a step again and again; those that are killed are replaced.
+
+    All of them handle the signal that some of them get.
+    """
 
     def __init__(
         self,
@@ -36,7 +39,9 @@ class Workers:
         count: int = PROCESSES,
         prepare: Callable[[int], object] = lambda _: None,
     ) -> None:
-        self.stop = Words("stop")["stop"]
+        words = Words("stop", "signals")
+        self.stop, self.signals = words["stop"], words["signals"]
+        self.before = signal.signal(signal.SIGUSR1, lambda *_: self.signals.add(1))
         self.step, self.prepare = step, prepare
         self.chance = random.Random(count)
         self.children = [self.start(slot) for slot in range(count)]
@@ -93,9 +98,22 @@ class Workers:
     def dead(self) -> list[Child]:
         return [child for child in self.children if state(child.pid) == "Z"]
 
+    def counts(self) -> dict[str, object]:
+        return {"kills": self.kills, "signals": self.signals.load()}
+
     def end(self) -> None:
         """All of them end their step and are gone."""
         self.stop.store(1)
         for child in self.children:
             child.result()
             child.join()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGUSR1, self.before)
+        for child in self.children:
+            if child.status is None:
+                child.kill()
+                child.join()
