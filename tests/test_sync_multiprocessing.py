@@ -20,7 +20,7 @@ cpython: Any = pytest.importorskip(
 H = TypeVar("H", bound=Any)
 
 KINDS = ["Lock", "Semaphore", "Condition", "Event", "Barrier"]
-WAYS = ["fork", "spawn", "threads"]
+WAYS = ["fork", "forkserver"]
 
 # Those that don't apply, why, and what they end in.
 UNFIT = {
@@ -34,8 +34,6 @@ UNFIT = {
         AssertionError,
     ),
 }
-# Of threads this one asserts nothing.
-FIT = {"Event.test_repr, threads"}
 
 MADE: list[Any] = []
 
@@ -91,10 +89,9 @@ def check_invariant(_: object, condition: sync.Condition) -> None:
 
 
 def case(kind: str, way: str) -> type[unittest.TestCase]:
-    """CPython's tests of this kind, between processes that start so, or between threads."""
+    """CPython's tests of this kind, between processes that start so and threads."""
     theirs = getattr(cpython, f"_Test{kind}")
-    mixin = cpython.ThreadsMixin if way == "threads" else cpython.ProcessesMixin
-    # A forked child tells the class by this name, a spawned one imports it.
+    # The fork server's children import it by this name.
     name = f"Test{kind}_{way}"
     body: dict[str, Any] = {"__module__": __name__, "__qualname__": name}
     if kind == "Semaphore":
@@ -104,26 +101,31 @@ def case(kind: str, way: str) -> type[unittest.TestCase]:
         body["check_invariant"] = check_invariant
     for unfit, (reason, error) in UNFIT.items():
         which, method = unfit.split(".")
-        if which == kind and f"{unfit}, {way}" not in FIT:
+        if which == kind:
             mark = pytest.mark.xfail(reason=reason, raises=error, strict=True)
             body[method] = mark(_copy(getattr(theirs, method)))
 
     def set_up_class(cls: Any) -> None:
         super(made, cls).setUpClass()
-        multiprocessing.set_start_method(None if way == "threads" else way, force=True)
+        multiprocessing.set_forkserver_preload([__name__])
+        multiprocessing.set_start_method(way, force=True)
 
     def tear_down_class(cls: Any) -> None:
         multiprocessing.set_start_method(None, force=True)
         super(made, cls).tearDownClass()
 
     body |= {"setUpClass": classmethod(set_up_class), "tearDownClass": classmethod(tear_down_class)}
-    made: Any = type(name, (Ours, theirs, mixin, unittest.TestCase), body)
+    made: Any = type(name, (Ours, theirs, cpython.ProcessesMixin, unittest.TestCase), body)
     return made
 
 
 def _copy(function: Callable[..., None]) -> Callable[..., None]:
     """Another function that does the same, for a mark of its own."""
-    return lambda self: function(self)
+
+    def copied(self: Any) -> None:
+        function(self)
+
+    return copied
 
 
 for each_kind in KINDS:

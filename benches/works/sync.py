@@ -17,7 +17,7 @@ UNDO, NOWAIT = raw.SEM_UNDO, raw.IPC_NOWAIT
 FORK = multiprocessing.get_context("fork")
 THEIRS = "multiprocessing"
 
-LOCK = [(0, -1, UNDO), (1, 0, NOWAIT), (1, 1, 0)], [(1, -1, 0), (0, 1, UNDO)]
+TAKE, GIVE = [(0, -1, UNDO), (1, 0, NOWAIT), (1, 1, 0)], [(1, -1, 0), (0, 1, UNDO)]
 READ = [(0, -1, 0), (0, 1, 0), (2, 0, NOWAIT), (1, 1, UNDO)], [(1, -1, UNDO)]
 WRITE = [(0, -1, UNDO), (1, 0, 0), (2, 0, 0), (2, 1, 0)], [(2, -1, 0), (0, 1, UNDO)]
 TOKEN = [(0, -1, UNDO), (1, 1, UNDO)], [(1, -1, UNDO), (0, 1, UNDO)]
@@ -42,6 +42,9 @@ class Row(ctypes.Structure):
         super().__init__(self.kept, count, refused)
 
 
+GETVAL: list[Operation] = []
+
+
 def pair(
     stack: Stack, handle: Any, statement: str, rows: Sequence[Sequence[Operation] | Row]
 ) -> dict[str, Run]:
@@ -59,30 +62,29 @@ def pair(
 @work("Lock.acquire + release", Goal(factor=1.4))
 def lock(stack: Stack) -> Mapping[str, Run]:
     statement = "s.acquire(); s.release()"
-    ours = pair(stack, sync.Lock.create(), statement, LOCK)
+    ours = pair(stack, sync.Lock.create(), statement, [TAKE, GIVE])
     return {**ours, THEIRS: python(statement, s=FORK.Lock())}
 
 
-@work("with Lock", Goal(factor=1.5))
+@work("with Lock")
 def with_lock(stack: Stack) -> Mapping[str, Run]:
-    statement = "with s: pass"
-    ours = pair(stack, sync.Lock.create(), statement, LOCK)
-    return {**ours, THEIRS: python(statement, s=FORK.Lock())}
+    ours = pair(stack, sync.Lock.create(), "with s: pass", [TAKE, GIVE])
+    return {**ours, THEIRS: python("with s: pass", s=FORK.Lock())}
 
 
 @work("RLock.acquire + release", Goal(factor=1.5))
 def rlock(stack: Stack) -> Mapping[str, Run]:
     statement = "s.acquire(); s.release()"
-    ours = pair(stack, sync.RLock.create(), statement, LOCK)
+    ours = pair(stack, sync.RLock.create(), statement, [TAKE, GIVE])
     return {**ours, THEIRS: python(statement, s=FORK.RLock())}
 
 
-@work("RWLock, read", Goal(factor=1.5))
+@work("RWLock, one reads", Goal(factor=1.5))
 def read(stack: Stack) -> Mapping[str, Run]:
     return pair(stack, sync.RWLock.create(), "s.acquire_read(); s.release_read()", READ)
 
 
-@work("RWLock, write", Goal(factor=1.5))
+@work("RWLock, one writes", Goal(factor=1.5))
 def write(stack: Stack) -> Mapping[str, Run]:
     return pair(stack, sync.RWLock.create(), "s.acquire_write(); s.release_write()", WRITE)
 
@@ -96,32 +98,57 @@ def token(stack: Stack) -> Mapping[str, Run]:
 
 @work("Event.set + clear", Goal(factor=1.5))
 def event(stack: Stack) -> Mapping[str, Run]:
-    statement = "s.set(); s.clear()"
     rows = [(0, -1, NOWAIT)], [(0, 0, NOWAIT), (0, 1, NOWAIT)]
-    ours = pair(stack, sync.Event.create(), statement, rows)
-    return {**ours, THEIRS: python(statement, s=FORK.Event())}
+    ours = pair(stack, sync.Event.create(), "s.set(); s.clear()", rows)
+    return {**ours, THEIRS: python("s.set(); s.clear()", s=FORK.Event())}
 
 
-@work("Event.wait + is_set, set", Goal(factor=1.5))
-def is_set(stack: Stack) -> Mapping[str, Run]:
-    statement = "s.wait(); s.wait()"
+@work("Event.wait, set", Goal(factor=1.5))
+def wait_set(stack: Stack) -> Mapping[str, Run]:
     handle, theirs = sync.Event.create(), FORK.Event()
     handle.set()
     theirs.set()
-    ours = pair(stack, handle, statement, ([(0, 0, 0)], [(0, 0, 0)]))
-    return {**ours, THEIRS: python(statement, s=theirs)}
+    return {**pair(stack, handle, "s.wait()", [[(0, 0, 0)]]), THEIRS: python("s.wait()", s=theirs)}
 
 
-@work("Condition, with + notify nobody", Goal(factor=1.5))
+@work("Condition.notify of nobody", Goal(factor=1.5))
 def notify(stack: Stack) -> Mapping[str, Run]:
-    statement = "\
-with s: s.notify()"
-    ours = pair(stack, sync.Condition.create(), statement, LOCK)
+    statement = "s.acquire(); s.notify(); s.release()"
+    ours = pair(stack, sync.Condition.create(), statement, [TAKE, GETVAL, GIVE])
     return {**ours, THEIRS: python(statement, s=FORK.Condition())}
 
 
-@work("Barrier.wait of 1", Goal(factor=1.5))
+@work("Condition.wait(0)", Goal(factor=1.5))
+def wait_not(stack: Stack) -> Mapping[str, Run]:
+    """It is registered, gives the lock, finds no notification, and takes the lock again."""
+    handle, theirs = sync.Condition.create(), FORK.Condition()
+    handle.acquire()
+    theirs.acquire()
+    era = [(4, 0, NOWAIT)] * 3
+    rows = [
+        GETVAL,
+        [(3, 0, NOWAIT), (2, 1, UNDO)],
+        GIVE,
+        Row([*era, (3, -1, UNDO | NOWAIT), (2, -1, UNDO | NOWAIT)], refused=True),
+        era,
+        TAKE,
+        [*era, (2, -1, UNDO)],
+    ]
+    ours = pair(stack, handle, "s.wait(0)", rows)
+    return {**ours, THEIRS: python("s.wait(0)", s=theirs)}
+
+
+@work("Barrier.wait of one party", Goal(factor=1.5))
 def barrier(stack: Stack) -> Mapping[str, Run]:
-    statement = "s.wait()"
-    ours = pair(stack, sync.Barrier.create(parties=1), statement, LOCK)
-    return {**ours, THEIRS: python(statement, s=FORK.Barrier(1))}
+    handle, theirs = sync.Barrier.create(parties=1), FORK.Barrier(1)
+    # From then on it finds that it has let all go, and arrives by the second step.
+    handle.wait()
+    arrive = [(2, -1, UNDO), (1, 1, UNDO), (4, -1, UNDO)]
+    rows = [
+        GETVAL,
+        Row([(0, 0, NOWAIT), *arrive], refused=True),
+        [(0, -1, NOWAIT), (0, 0, NOWAIT), (1, 0, 0), *arrive],
+        [(0, 0, NOWAIT), (2, 0, NOWAIT), (3, -1, UNDO)],
+        [(0, 0, 0), (0, 1, 0), (3, 1, UNDO), (2, 1, UNDO), (1, -1, UNDO), (4, 1, UNDO)],
+    ]
+    return {**pair(stack, handle, "s.wait()", rows), THEIRS: python("s.wait()", s=theirs)}
