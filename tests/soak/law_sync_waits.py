@@ -173,7 +173,8 @@ def law_barriers_count_the_living(scale: float) -> Law:
 class Bell:
     """Processes that wait on a condition, where notifications are counted on both sides."""
 
-    PROCESSES = 6
+    PROCESSES = 7
+    TIMED = 2  # so many of them wait no longer than some milliseconds
 
     def __init__(self) -> None:
         self.condition = sync.Condition.create()
@@ -182,14 +183,14 @@ class Bell:
         self.words = Words("woken", "not in time")
         # Who is in the call that waits; if it is killed there after it woke, the wake is gone.
         self.in_call = Words(*map(str, range(self.PROCESSES)))
-        self.notified = self.lost = 0
+        self.notified = 0
         self.slowest = 0.0
 
     def step(self, chance: random.Random, slot: int) -> None:
         in_call = self.in_call[str(slot)]
         with self.condition:
             in_call.store(1)
-            woken = self.condition.wait(chance.choice([None, None, chance.random() * 0.005]))
+            woken = self.condition.wait(chance.random() * 0.005 if slot < self.TIMED else None)
             self.words["woken" if woken else "not in time"].add(1)
             in_call.store(0)
 
@@ -205,13 +206,18 @@ class Bell:
         else:
             workers.kill(victim)
 
+    def patient(self) -> int:
+        """How many at least are registered and stay until they are notified."""
+        timed = sum(self.in_call[str(slot)].load() for slot in range(self.TIMED))
+        return self.waiting.value - timed
+
     def round(self, workers: Workers) -> None:
-        # So many that two may be killed, and still enough wait who can be woken.
-        wait_for(lambda: self.waiting.value > 3)
+        # Two of them may be killed, and still enough are there to whom a notification can go on.
+        wait_for(lambda: self.patient() > 3)
         started = time.monotonic()
         assert self.condition.acquire(timeout=10)
         before = self.words["woken"].load()
-        count = max(0, min(self.waiting.value - 2, workers.chance.randrange(1, 4)))
+        count = max(0, min(self.patient() - 2, workers.chance.randrange(1, 4)))
         self.condition.notify(count)
         self.notified += count
         kill = workers.chance.choice([self.kill_sleepers, self.kill_somewhere, None])

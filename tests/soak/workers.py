@@ -79,7 +79,8 @@ class Workers:
 
     def bury(self, victim: Child) -> None:
         """Replace one that has died or is about to."""
-        assert victim.join() == -signal.SIGKILL
+        with victim:
+            assert victim.join() == -signal.SIGKILL
         self.kills += 1
         slot = self.children.index(victim)
         self.children[slot] = self.start(slot)
@@ -114,6 +115,4 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGUSR1, self.before)
         for child in self.children:
-            if child.status is None:
-                child.kill()
-                child.join()
+            child.__exit__()
