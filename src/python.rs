@@ -49,9 +49,9 @@ mod _core {
     };
     #[pymodule_export]
     use super::sync::{
-        Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, RWLock, RWLockSide,
-        reopen_barrier, reopen_bounded_semaphore, reopen_condition, reopen_event, reopen_lock,
-        reopen_rlock, reopen_rwlock, sync_protocols,
+        Barrier, BoundedSemaphore, Condition, Event, Lock, LockAgent, NotificationAgent, RLock,
+        RWLock, RWLockSide, reopen_barrier, reopen_bounded_semaphore, reopen_condition,
+        reopen_event, reopen_lock, reopen_rlock, reopen_rwlock, sync_protocols,
     };
     #[pymodule_export]
     use super::system::{

@@ -54,6 +54,8 @@ macro_rules! object {
     };
 }
 
+#[cfg(feature = "python")]
+mod agent;
 mod barrier;
 mod bounded;
 mod condition;
@@ -65,6 +67,8 @@ pub mod protocols;
 mod run;
 mod rwlock;
 
+#[cfg(feature = "python")]
+pub(crate) use agent::{Agent, Wanted};
 pub use barrier::Barrier;
 pub use bounded::BoundedSemaphore;
 pub use condition::{Condition, ConditionLock};

@@ -11,6 +11,7 @@ use crate::sync::{End, Object, Run};
 use crate::sys;
 use crate::wait::Deadline;
 
+mod agent;
 mod barrier;
 mod bounded;
 mod condition;
@@ -19,6 +20,7 @@ mod export;
 mod lock;
 mod rwlock;
 
+pub(super) use agent::{LockAgent, NotificationAgent};
 pub(super) use barrier::{Barrier, reopen_barrier};
 pub(super) use bounded::{BoundedSemaphore, reopen_bounded_semaphore};
 pub(super) use condition::{Condition, reopen_condition};

@@ -22,7 +22,7 @@ pub enum Number {
 }
 
 /// What [`Number`]s are while a program runs.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Numbers([i16; 6]);
 
 impl Numbers {

@@ -45,11 +45,15 @@ pub(super) const LOCK_TAKE: &Program = &[
 pub(super) const LOCK_GIVE: &Program =
     &[step("give", Try(&[by(DIRTY, -1), by(LOCK, 1).undo()]), end(Done), end(Refused))];
 
+/// Of who was told that the owner died, and has done nothing about it: the next is told too.
+pub(super) const LOCK_PASS_ON: &Program =
+    &[step("pass on", Try(&[by(LOCK, 1).undo()]), end(Done), end(Refused))];
+
 /// `Lock` and `RLock`.
 pub const LOCKS: Protocol = Protocol {
     name: "Lock",
     semaphores: &[("lock", 1), ("dirty", 0)],
-    programs: &[("take", LOCK_TAKE), ("give", LOCK_GIVE)],
+    programs: &[("take", LOCK_TAKE), ("give", LOCK_GIVE), ("pass on", LOCK_PASS_ON)],
 };
 
 pub(super) const FREE: u16 = 0;
@@ -134,6 +138,14 @@ pub(super) const WRITE_TAKE: &Program = &[
 pub(super) const WRITE_GIVE: &Program =
     &[step("give", Try(&[by(WRITTEN, -1), by(GATE, 1).undo()]), end(Done), end(Refused))];
 
+/// As [`LOCK_PASS_ON`].
+pub(super) const READ_PASS_ON: &Program =
+    &[step("pass on", Try(&[by(READERS, -1).undo(), by(WRITTEN, 1)]), end(Done), end(Refused))];
+
+/// As [`LOCK_PASS_ON`].
+pub(super) const WRITE_PASS_ON: &Program =
+    &[step("pass on", Try(&[by(GATE, 1).undo()]), end(Done), end(Refused))];
+
 /// `RWLock`.
 pub const RWLOCK: Protocol = Protocol {
     name: "RWLock",
@@ -143,6 +155,8 @@ pub const RWLOCK: Protocol = Protocol {
         ("give read", READ_GIVE),
         ("take write", WRITE_TAKE),
         ("give write", WRITE_GIVE),
+        ("pass on read", READ_PASS_ON),
+        ("pass on write", WRITE_PASS_ON),
     ],
 };
 
@@ -195,6 +209,15 @@ pub(super) const CONDITION_SLEEP: &Program = &[
     ),
 ];
 
+/// Of who has slept and can't make use of the notification: as if it had not slept, and the
+/// notification goes to the next.
+pub(super) const CONDITION_PUT_BACK: &Program = &[step(
+    "put back",
+    Try(&[by(NOTICES, 1).undo(), by(WAITING, 1).undo()]),
+    end(Done),
+    end(Refused),
+)];
+
 /// Done by the holder, who has a notification: if it died before, the next waiter would get it.
 pub(super) const CONDITION_CONFIRM: &Program =
     &[step("confirm", Try(&[by(NOTICES, 1).undo(), by(NOTICES, -1)]), end(Done), end(Refused))];
@@ -233,6 +256,7 @@ pub const CONDITION: Protocol = Protocol {
     programs: &[
         ("enter", CONDITION_ENTER),
         ("sleep", CONDITION_SLEEP),
+        ("put back", CONDITION_PUT_BACK),
         ("confirm", CONDITION_CONFIRM),
         ("leave", CONDITION_LEAVE),
         ("notify", CONDITION_NOTIFY),

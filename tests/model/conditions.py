@@ -63,6 +63,15 @@ def hasty(*, timed: bool, note: Callable[[Notes, str], Notes] | None = None) -> 
     ]
 
 
+# An event loop's, whose task is cancelled when it has a notification.
+CANCELLED: Script = [
+    *CONSUMER[:4],
+    Call("sleep", {"done": 10, "expired": 7}),
+    *CONSUMER[5:8],
+    Call("leave", {"done": 9, "expired": 9}),
+    CONSUMER[9],
+    Call("put back", {"done": 7}),
+]
 TIMED = hasty(timed=True)
 INTERRUPTED = hasty(timed=False)
 ALONE = hasty(timed=True, note=alone)

@@ -1,7 +1,9 @@
 """Scenarios of `Lock`, which are those of `RLock` too."""
 
+from collections.abc import Sequence
+
 from protocol import Protocol, load
-from search import READY, Call, Notes, Search, State
+from search import READY, Call, Notes, Script, Search, State
 
 LOCK = load("Lock")
 
@@ -11,9 +13,6 @@ def told(notes: Notes, end: str) -> Notes:
     deaths, tellings = notes
     assert end != "done" or deaths == tellings, "a death is not told to the next"
     return (deaths, tellings + (end == "died"))
-
-
-TAKE, GIVE = range(2)
 
 
 def rounds(count: int, *, timed: bool = False) -> list[Call]:
@@ -26,6 +25,14 @@ def rounds(count: int, *, timed: bool = False) -> list[Call]:
     return script
 
 
+# An event loop that has no use any more for what its thread has got.
+ABANDONED = [
+    Call("take", {"done": 1, "died": 2}),
+    Call("give"),
+    Call("pass on"),
+]
+
+
 class Locking(Search):
     """Processes that take the lock in turn. Noted: deaths of holders, and how often told."""
 
@@ -35,16 +42,17 @@ class Locking(Search):
         processes: int = 3,
         turns: int = 2,
         *,
+        scripts: Sequence[Script] | None = None,
         deaths: int = 1,
         signals: int = 0,
         timed: bool = False,
     ) -> None:
         values = list(protocol.semaphores.values())
-        script = rounds(turns, timed=timed)
+        script: Script = rounds(turns, timed=timed)
         super().__init__(
             protocol,
             values,
-            [script] * processes,
+            scripts or [script] * processes,
             notes=(0, 0),
             deaths=deaths,
             signals=signals,
@@ -53,11 +61,14 @@ class Locking(Search):
 
     def holds(self, state: State, number: int) -> bool:
         process = state.processes[number]
-        return process.status == READY and process.call % 2 == GIVE
+        return process.status == READY and self.call(number, process).program != "take"
 
     def died(self, state: State, number: int) -> State:
         deaths, tellings = state.notes
-        return state._replace(notes=(deaths + self.holds(state, number), tellings))
+        holder = self.holds(state, number)
+        # One that passes on is not told of, but what it was told.
+        passes_on = self.call(number, state.processes[number]).program == "pass on"
+        return state._replace(notes=(deaths + (holder and not passes_on), tellings))
 
     def check(self, state: State) -> None:
         holders = [number for number in range(len(self.scripts)) if self.holds(state, number)]

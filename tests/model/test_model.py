@@ -18,6 +18,7 @@ from barriers import (
 )
 from conditions import (
     ALONE,
+    CANCELLED,
     CONDITION,
     CONSUMER,
     INTERRUPTED,
@@ -27,7 +28,7 @@ from conditions import (
     several,
 )
 from kernel import AGAIN, DONE, SLEEP, Op, OutOfRange, perform, reverse
-from locks import LOCK, Locking, rounds
+from locks import ABANDONED, LOCK, Locking, rounds
 from rwlocks import RWLOCK, Sharing, using
 from search import Broken, Search
 from tokens import BOUNDED, EVENT, SET_AND_CLEAR, SETTER, TWICE, WAITER, Events, Tokens
@@ -41,6 +42,7 @@ HOLDS: dict[str, Callable[[], Search]] = {
     "lock, two deaths": lambda: Locking(deaths=2),
     "lock, timeouts": lambda: Locking(timed=True),
     "lock, a signal": lambda: Locking(timed=True, signals=1, deaths=2),
+    "lock, abandoned": lambda: Locking(scripts=[ABANDONED, rounds(1), rounds(2)], deaths=2),
     "rwlock, two of each": lambda: Sharing([READ, READ, WRITE, WRITE], deaths=2),
     "rwlock, three writers": lambda: Sharing([WRITE, WRITE, WRITE, READ]),
     "rwlock, three readers": lambda: Sharing([READ, READ, READ, using("write", 2)]),
@@ -58,6 +60,7 @@ HOLDS: dict[str, Callable[[], Search]] = {
     "condition, timeouts": lambda: Waiting(CONSUMER, TIMED, several(2)),
     "condition, one waiter": lambda: Waiting(ALONE, producer(1), producer(1)),
     "condition, a signal": lambda: Waiting(CONSUMER, CONSUMER, producer(1), signals=1),
+    "condition, put back": lambda: Waiting(CONSUMER, CANCELLED, several(2)),
     "condition, a handler raises": lambda: Waiting(
         CONSUMER, INTERRUPTED, producer(1), signals=1, raising=True
     ),
@@ -160,9 +163,7 @@ def test_a_protocol_broken_on_purpose_is_found(search: Callable[[], Search]) -> 
 def test_nobody_starves_for_a_lock() -> None:
     for_ever = rounds(1)
     for_ever[1] = for_ever[1]._replace(after={"done": 0})
-    search = Locking(deaths=0)
-    search.scripts = [for_ever, [*for_ever], rounds(1)]
-    search.alike = False
+    search = Locking(scripts=[for_ever, [*for_ever], rounds(1)], deaths=0)
     search.run()
     assert not search.starves(2)
 

@@ -1,5 +1,7 @@
 //! `Barrier`.
 
+use pyo3::Borrowed;
+use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
@@ -18,6 +20,25 @@ arguments! {
 
 fn parties(value: &Bound<'_, PyAny>) -> PyResult<u16> {
     small(value, "parties", 1..=SEMAPHORE_MAX)
+}
+
+/// What a barrier's leader calls: `None` or anything that can be called.
+#[derive(Debug)]
+pub(in crate::python) struct Action(Option<Py<PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Action {
+    type Error = PyErr;
+
+    fn extract(action: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if action.is_none() {
+            return Ok(Self(None));
+        }
+        if action.is_callable() {
+            return Ok(Self(Some(action.to_owned().unbind())));
+        }
+        let kind = action.get_type().name()?;
+        Err(PyTypeError::new_err(format!("action must be callable, not {kind}")))
+    }
 }
 
 synchronizer! {
@@ -51,7 +72,7 @@ synchronizer! {
     #[classmethod]
     #[pyo3(
         signature = (
-            key=NewKey::PRIVATE, *, parties, action=None, timeout=Timeout::Endless,
+            key=NewKey::PRIVATE, *, parties, action=Action(None), timeout=Timeout::Endless,
             mode=ModeBits::OURS
         ),
         text_signature = "($cls, key=0, *, parties, action=None, timeout=None, mode=0o600)"
@@ -60,12 +81,12 @@ synchronizer! {
         _cls: &Bound<'_, PyType>,
         key: NewKey,
         parties: Parties,
-        action: Option<Py<PyAny>>,
+        action: Action,
         timeout: Timeout,
         mode: ModeBits,
     ) -> PyResult<Self> {
         let core = core::Barrier::create(key.0, parties.0, mode.0)?;
-        Ok(Self { core, action, timeout })
+        Ok(Self { core, action: action.0, timeout })
     }
 
     /// Opens the one that a key leads to.
@@ -88,18 +109,18 @@ synchronizer! {
     /// See semget(2).
     #[classmethod]
     #[pyo3(
-        signature = (key, *, action=None, timeout=Timeout::Endless, owner=Owner::ANYBODY),
+        signature = (key, *, action=Action(None), timeout=Timeout::Endless, owner=Owner::ANYBODY),
         text_signature = "($cls, key, *, action=None, timeout=None, owner=None)"
     )]
     fn open(
         _cls: &Bound<'_, PyType>,
         key: NamedKey,
-        action: Option<Py<PyAny>>,
+        action: Action,
         timeout: Timeout,
         owner: Owner,
     ) -> PyResult<Self> {
         let core = super::open(key, owner, core::Barrier::from_set)?;
-        Ok(Self { core, action, timeout })
+        Ok(Self { core, action: action.0, timeout })
     }
 
     /// Opens the one that a key leads to once it is initialised, or creates it.
@@ -129,7 +150,7 @@ synchronizer! {
     #[classmethod]
     #[pyo3(
         signature = (
-            key, *, parties, action=None, timeout=Timeout::Endless, mode=ModeBits::OURS,
+            key, *, parties, action=Action(None), timeout=Timeout::Endless, mode=ModeBits::OURS,
             owner=Owner::ANYBODY
         ),
         text_signature = "($cls, key, *, parties, action=None, timeout=None, mode=0o600, owner=None)"
@@ -139,14 +160,14 @@ synchronizer! {
         py: Python<'_>,
         key: NamedKey,
         parties: Parties,
-        action: Option<Py<PyAny>>,
+        action: Action,
         timeout: Timeout,
         mode: ModeBits,
         owner: Owner,
     ) -> PyResult<Self> {
         let (values, of) = (core::Barrier::values(parties.0), core::Barrier::from_set);
         let core = open_or_create(py, key, values, mode, owner, INITIALISED_WITHIN, of)?;
-        Ok(Self { core, action, timeout })
+        Ok(Self { core, action: action.0, timeout })
     }
 
     /// The one whose semaphore set has an id.
@@ -169,18 +190,18 @@ synchronizer! {
     /// See semctl(2), IPC_STAT.
     #[classmethod]
     #[pyo3(
-        signature = (id, *, action=None, timeout=Timeout::Endless, owner=Owner::ANYBODY),
+        signature = (id, *, action=Action(None), timeout=Timeout::Endless, owner=Owner::ANYBODY),
         text_signature = "($cls, id, *, action=None, timeout=None, owner=None)"
     )]
     fn from_id(
         _cls: &Bound<'_, PyType>,
         id: Id,
-        action: Option<Py<PyAny>>,
+        action: Action,
         timeout: Timeout,
         owner: Owner,
     ) -> PyResult<Self> {
         let core = super::from_id(id.0, owner, core::Barrier::from_set)?;
-        Ok(Self { core, action, timeout })
+        Ok(Self { core, action: action.0, timeout })
     }
 
     /// Waits until as many as parties have arrived.
@@ -304,9 +325,9 @@ fn broken(py: Python<'_>) -> PyErr {
 pub(in crate::python) fn reopen_barrier(
     id: i32,
     key: i32,
-    action: Option<Py<PyAny>>,
+    action: Action,
     timeout: Timeout,
 ) -> PyResult<Barrier> {
     let core = super::reopen(id, key, core::Barrier::from_set)?;
-    Ok(Barrier { core, action, timeout })
+    Ok(Barrier { core, action: action.0, timeout })
 }
