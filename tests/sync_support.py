@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
+import support
 import sysv_ipc_rs as ipc
 from sysv_ipc_rs import sync
 
@@ -108,3 +111,30 @@ FUTILE = [
     sleep("wait_for", lambda: False),
     Wait(sync.Barrier, "wait", lambda barrier, timeout: barrier.wait(timeout)),
 ]
+
+
+@contextmanager
+def unchanged(handle: Any) -> Iterator[None]:
+    """All is as before in the end."""
+    before = values(handle)
+    yield
+    assert values(handle) == before
+
+
+@contextmanager
+def held(wait: Wait, handle: Any) -> Iterator[support.Child | None]:
+    """Another process has it, if there is something to have."""
+    if wait.hold is None:
+        yield None
+        return
+    hold, before = wait.hold, values(handle)
+
+    def child() -> None:
+        hold(handle)
+        signal.pause()
+
+    with support.Child(child) as holder:
+        support.wait_for(lambda: values(handle) != before and support.state(holder.pid) == "S")
+        yield holder
+        holder.kill()
+        holder.join()

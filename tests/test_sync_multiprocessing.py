@@ -115,7 +115,9 @@ def case(kind: str, way: str) -> type[unittest.TestCase]:
         super(made, cls).tearDownClass()
 
     body |= {"setUpClass": classmethod(set_up_class), "tearDownClass": classmethod(tear_down_class)}
-    made: Any = type(name, (Ours, theirs, cpython.ProcessesMixin, unittest.TestCase), body)
+    made: type[unittest.TestCase] = type(
+        name, (Ours, theirs, cpython.ProcessesMixin, unittest.TestCase), body
+    )
     return made
 
 

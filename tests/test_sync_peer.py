@@ -102,8 +102,8 @@ def serve(peers: list[Peer], said: str) -> None:
     """Each of them says this, in whatever order they come to have it, and gives it back."""
     left = list(peers)
     while left:
-        ready = select.select([peer.process.stdout for peer in left], [], [], LONG)[0]
-        peer = next(peer for peer in left if peer.process.stdout in ready)
+        outputs: dict[Any, Peer] = {peer.process.stdout: peer for peer in left}
+        peer = outputs[select.select(outputs, [], [], LONG)[0][0]]
         assert peer.line() == said
         assert peer.go_on() == "given"
         left.remove(peer)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -173,11 +174,12 @@ class TestStrangers:
 
         def stranger() -> None:
             ours = os.geteuid()
-            for call in (
+            calls: list[Callable[[], object]] = [
                 lambda: kind.open(made.key, owner=ours),
                 lambda: kind.from_id(made.id, owner=ours),
                 lambda: OPEN_OR_CREATE[kind](made.key, owner=ours),
-            ):
+            ]
+            for call in calls:
                 with pytest.raises(ipc.UntrustedOwnerError):
                     call()
             assert kind.open(made.key, owner=made.stat().uid) == made

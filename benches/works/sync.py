@@ -17,6 +17,7 @@ UNDO, NOWAIT = raw.SEM_UNDO, raw.IPC_NOWAIT
 FORK = multiprocessing.get_context("fork")
 THEIRS = "multiprocessing"
 
+GETVAL: list[Operation] = []
 TAKE, GIVE = [(0, -1, UNDO), (1, 0, NOWAIT), (1, 1, 0)], [(1, -1, 0), (0, 1, UNDO)]
 READ = [(0, -1, 0), (0, 1, 0), (2, 0, NOWAIT), (1, 1, UNDO)], [(1, -1, UNDO)]
 WRITE = [(0, -1, UNDO), (1, 0, 0), (2, 0, 0), (2, 1, 0)], [(2, -1, 0), (0, 1, UNDO)]
@@ -42,16 +43,15 @@ class Row(ctypes.Structure):
         super().__init__(self.kept, count, refused)
 
 
-GETVAL: list[Operation] = []
+Call = Sequence[Operation] | Row
 
 
-def pair(
-    stack: Stack, handle: Any, statement: str, rows: Sequence[Sequence[Operation] | Row]
-) -> dict[str, Run]:
+def pair(stack: Stack, handle: Any, statement: str, rows: Sequence[Call]) -> dict[str, Run]:
     """Ours and the same calls in C; the object is removed at the end."""
     stack.callback(handle.remove)
     made = [row if isinstance(row, Row) else Row(row) for row in rows]
     calls = (Row * len(made))(*made)
+    # What the calls point at has to live as long.
     stack.callback(made.clear)
     return {
         OURS: python(statement, s=handle),
@@ -125,7 +125,7 @@ def wait_not(stack: Stack) -> Mapping[str, Run]:
     handle.acquire()
     theirs.acquire()
     era = [(4, 0, NOWAIT)] * 3
-    rows = [
+    rows: list[Call] = [
         GETVAL,
         [(3, 0, NOWAIT), (2, 1, UNDO)],
         GIVE,
@@ -144,7 +144,7 @@ def barrier(stack: Stack) -> Mapping[str, Run]:
     # From then on it finds that it has let all go, and arrives by the second step.
     handle.wait()
     arrive = [(2, -1, UNDO), (1, 1, UNDO), (4, -1, UNDO)]
-    rows = [
+    rows: list[Call] = [
         GETVAL,
         Row([(0, 0, NOWAIT), *arrive], refused=True),
         [(0, -1, NOWAIT), (0, 0, NOWAIT), (1, 0, 0), *arrive],
