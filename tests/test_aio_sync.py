@@ -1,7 +1,6 @@
 """`AsyncLock`, `AsyncRWLock`, `AsyncEvent`, `AsyncCondition`: waiting in an event loop."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
@@ -70,33 +69,6 @@ async def cancelled(task: "asyncio.Task[Any]") -> None:
         await task
 
 
-class Holder:
-    """Another process that holds something until it is told to let it go, or killed."""
-
-    def __init__(self, take: Callable[[], object], give: Callable[[], object]) -> None:
-        def hold() -> None:
-            take()
-            os.write(self.told[1], b"x")
-            os.read(self.go[0], 1)
-            give()
-
-        self.told, self.go = os.pipe(), os.pipe()
-        self.child = support.Child(hold)
-        os.read(self.told[0], 1)
-
-    def let_go(self) -> None:
-        os.write(self.go[1], b"x")
-        self.child.join()
-
-    def __enter__(self) -> "Holder":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.child.__exit__(*exception)
-        for number in (*self.told, *self.go):
-            os.close(number)
-
-
 def test_tasks_take_the_lock_in_the_order_in_which_they_came(
     run: Run[None], lock: sync.Lock
 ) -> None:
@@ -126,7 +98,7 @@ def test_a_lock_that_another_process_holds_does_not_block_the_loop(
 ) -> None:
     async def main() -> None:
         ours = aio.AsyncLock(lock)
-        with Holder(lock.acquire, lock.release) as holder:
+        with support.Holder(lock.acquire, lock.release) as holder:
             assert not await ours.acquire(False)
             assert not await ours.acquire(timeout=0.02)
             waiting = asyncio.create_task(ours.acquire())
@@ -143,7 +115,7 @@ def test_a_lock_that_another_process_holds_does_not_block_the_loop(
 def test_the_death_of_an_owner_is_told_to_a_task(run: Run[None], lock: sync.Lock) -> None:
     async def main() -> None:
         ours = aio.AsyncLock(lock)
-        with Holder(lock.acquire, lock.release) as holder:
+        with support.Holder(lock.acquire, lock.release) as holder:
             waiting = asyncio.create_task(ours.acquire())
             await until(lambda: queued(lock) == 1)
             holder.child.kill()
@@ -162,7 +134,7 @@ def test_a_cancelled_task_loses_neither_the_lock_nor_what_it_would_have_been_tol
 ) -> None:
     async def main() -> None:
         ours = aio.AsyncLock(lock)
-        with Holder(lock.acquire, lock.release) as holder:
+        with support.Holder(lock.acquire, lock.release) as holder:
             waiting = asyncio.create_task(ours.acquire())
             await until(lambda: queued(lock) == 1)
             holder.child.kill()
@@ -232,7 +204,7 @@ def test_a_cancelled_writer_opens_the_gate(run: Run[None], rwlock: sync.RWLock) 
 def test_the_death_of_a_writer_is_told_to_a_task(run: Run[None], rwlock: sync.RWLock) -> None:
     async def main() -> None:
         ours = aio.AsyncRWLock(rwlock)
-        with Holder(rwlock.acquire_write, rwlock.release_write) as holder:
+        with support.Holder(rwlock.acquire_write, rwlock.release_write) as holder:
             waiting = asyncio.create_task(ours.acquire_read())
             await until(lambda: queued(rwlock) == 1)
             holder.child.kill()
