@@ -20,8 +20,9 @@ class Owners:
     Each death of a holder is counted on the one side, each `owner_died` on the other.
     """
 
-    def __init__(self, lock: sync.Lock) -> None:
+    def __init__(self, lock: sync.Lock | sync.RLock) -> None:
         self.lock = lock
+        self.twice = isinstance(lock, sync.RLock)
         self.member = ipc.SemaphoreSet.from_id(lock.id)[0]
         self.words = Words("deaths", "told", "two inside", "taken", "not in time")
         # Whose take has been counted; who is inside; whether the next one inside shall die there.
@@ -40,7 +41,11 @@ class Owners:
     def step(self, chance: random.Random, _: int) -> None:
         self.marks["counted"].compare_exchange(os.getpid(), 0)
         if self.take(chance):
+            if self.twice:
+                self.lock.acquire()
             self.inside()
+            if self.twice:
+                self.lock.release()
             self.lock.release()
         else:
             self.words["not in time"].add(1)
@@ -116,6 +121,10 @@ class Owners:
 
 def law_owners_of_locks_are_killed(scale: float) -> Law:
     return Owners(sync.Lock.create()).law(max(40, int(5000 * scale)))
+
+
+def law_owners_of_rlocks_are_killed(scale: float) -> Law:
+    return Owners(sync.RLock.create()).law(max(40, int(2000 * scale)))
 
 
 class Library:
