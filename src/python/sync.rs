@@ -121,10 +121,12 @@ fn reopen<T>(id: i32, key: i32, of: impl Fn(SemaphoreSet) -> crate::Result<T>) -
 /// Defines a class over one of the core's: what all of them have in common, and `own` methods.
 ///
 /// `plain` ones have no choice but their key and mode; of `keyed` ones nothing but these is
-/// pickled.
+/// pickled. What is `held by with` has `acquire` and `release`.
 macro_rules! synchronizer {
     (plain $(#[$doc:meta])* $name:ident { $values:expr } $reopen:ident; $($own:tt)*) => {
         synchronizer! { keyed $(#[$doc])* $name $reopen;
+            $($own)*
+
             /// Creates a new one, which must not exist yet.
             ///
             /// Args:
@@ -201,8 +203,6 @@ macro_rules! synchronizer {
                 )?;
                 Ok(Self { core })
             }
-
-            $($own)*
         }
     };
 
@@ -215,6 +215,8 @@ macro_rules! synchronizer {
         }
 
         synchronizer! { $(#[$doc])* $name {};
+            $($own)*
+
             /// Opens the one that a key leads to.
             ///
             /// Args:
@@ -283,8 +285,33 @@ macro_rules! synchronizer {
                 let pickled = [set.id().into(), set.key().get().into()];
                 $crate::python::handle::reduce(py, stringify!($reopen), pickled)
             }
+        }
+    };
 
+    (
+        $(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* };
+        held by with;
+        $($own:tt)*
+    ) => {
+        synchronizer! { $(#[$doc])* $name { $($field: $type),* };
             $($own)*
+
+            fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
+                let (block, timeout) =
+                    ($crate::python::convert::Flag::YES, $crate::python::wait::Timeout::Endless);
+                self.acquire(py, block, timeout)
+            }
+
+            #[pyo3(signature = (exc_type, exc_value, traceback))]
+            fn __exit__(
+                &self,
+                exc_type: &Bound<'_, PyAny>,
+                exc_value: &Bound<'_, PyAny>,
+                traceback: &Bound<'_, PyAny>,
+            ) -> PyResult<bool> {
+                let _ = (exc_type, traceback);
+                $crate::python::sync::leave(exc_value, self.release())
+            }
         }
     };
 

@@ -4,7 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use super::{leave, open_or_create, patience, perform, synchronizer};
+use super::{open_or_create, patience, perform, synchronizer};
 use crate::python::convert::{Flag, ModeBits, NamedKey, NewKey, Owner, Value};
 use crate::python::sem::INITIALISED_WITHIN;
 use crate::python::wait::Timeout;
@@ -19,6 +19,7 @@ synchronizer! { keyed
     ///
     /// See semop(2), SEM_UNDO.
     BoundedSemaphore reopen_bounded_semaphore;
+    held by with;
 
     /// Creates a new one, which must not exist yet.
     ///
@@ -143,20 +144,5 @@ synchronizer! { keyed
     /// See semctl(2), GETVAL.
     fn get_value(&self) -> PyResult<i32> {
         Ok(self.core.value()?)
-    }
-
-    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.acquire(py, Flag::YES, Timeout::Endless)
-    }
-
-    #[pyo3(signature = (exc_type, exc_value, traceback))]
-    fn __exit__(
-        &self,
-        exc_type: &Bound<'_, PyAny>,
-        exc_value: &Bound<'_, PyAny>,
-        traceback: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
-        let _ = (exc_type, traceback);
-        leave(exc_value, self.release())
     }
 }

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use super::lock::released;
-use super::{leave, open_or_create, patience, perform, run_or_raise, synchronizer};
+use super::{open_or_create, patience, perform, run_or_raise, synchronizer};
 use crate::python::convert::{Flag, Id, ModeBits, NamedKey, NewKey, Owner, int};
 use crate::python::sem::INITIALISED_WITHIN;
 use crate::python::wait::Timeout;
@@ -27,6 +27,7 @@ synchronizer! {
     ///
     /// See semop(2), SEM_UNDO.
     Condition { lock: Option<Py<PyAny>> };
+    held by with;
 
     /// Creates a new one, which must not exist yet.
     ///
@@ -318,21 +319,6 @@ synchronizer! {
     #[getter]
     fn owner_died(&self) -> bool {
         self.core.lock().owner_died()
-    }
-
-    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.acquire(py, Flag::YES, Timeout::Endless)
-    }
-
-    #[pyo3(signature = (exc_type, exc_value, traceback))]
-    fn __exit__(
-        &self,
-        exc_type: &Bound<'_, PyAny>,
-        exc_value: &Bound<'_, PyAny>,
-        traceback: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
-        let _ = (exc_type, traceback);
-        leave(exc_value, self.release())
     }
 
     fn __reduce__<'py>(

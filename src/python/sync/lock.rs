@@ -3,7 +3,7 @@
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
-use super::{leave, patience, perform, synchronizer};
+use super::{patience, perform, synchronizer};
 use crate::python::convert::Flag;
 use crate::python::wait::Timeout;
 use crate::sync::{Released, protocols};
@@ -18,6 +18,7 @@ synchronizer! { plain
     ///
     /// See semop(2), SEM_UNDO.
     Lock { protocols::LOCKS } reopen_lock;
+    held by with;
 
     /// Takes the lock; waits while another holds it, also another thread of this process.
     ///
@@ -72,21 +73,6 @@ synchronizer! { plain
     fn owner_died(&self) -> bool {
         self.core.owner_died()
     }
-
-    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.acquire(py, Flag::YES, Timeout::Endless)
-    }
-
-    #[pyo3(signature = (exc_type, exc_value, traceback))]
-    fn __exit__(
-        &self,
-        exc_type: &Bound<'_, PyAny>,
-        exc_value: &Bound<'_, PyAny>,
-        traceback: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
-        let _ = (exc_type, traceback);
-        leave(exc_value, self.release())
-    }
 }
 
 synchronizer! { plain
@@ -98,6 +84,7 @@ synchronizer! { plain
     ///
     /// See semop(2), SEM_UNDO.
     RLock { protocols::LOCKS } reopen_rlock;
+    held by with;
 
     /// Takes the lock, once more if this thread has it; waits while another holds it.
     ///
@@ -154,21 +141,6 @@ synchronizer! { plain
     #[getter]
     fn owner_died(&self) -> bool {
         self.core.owner_died()
-    }
-
-    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
-        self.acquire(py, Flag::YES, Timeout::Endless)
-    }
-
-    #[pyo3(signature = (exc_type, exc_value, traceback))]
-    fn __exit__(
-        &self,
-        exc_type: &Bound<'_, PyAny>,
-        exc_value: &Bound<'_, PyAny>,
-        traceback: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
-        let _ = (exc_type, traceback);
-        leave(exc_value, self.release())
     }
 }
 
