@@ -25,7 +25,7 @@ TEST := build/test/bin/python
 PYTHON_FILES := python tests examples $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
-	soak bench fuzz asan free-threaded clean
+	instructions instructions-baseline interop interop-programs soak bench fuzz asan free-threaded clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -33,7 +33,7 @@ help: ## this list
 demo: build/demo.stamp ## set up, and run the main job
 	build/demo/bin/python examples/demo.py
 
-test: lint-format lint-rust test-rust lint-python wheel-check test-python ## set up, and check everything
+test: lint-format lint-rust test-rust lint-python wheel-check instructions test-python ## set up, and check everything
 
 lint: lint-format lint-rust lint-python ## only what needs no run
 
@@ -60,12 +60,24 @@ lint-python: build/test.stamp
 wheel-check: build/wheel.stamp ## the wheel installs and works on every CPython >= 3.11 found
 	tools/wheel_check.sh
 
+instructions: build/test.stamp ## what the hottest calls cost, beside the committed counts (valgrind)
+	$(UNSHARE) $(TEST) benches/instructions.py
+
+instructions-baseline: build/test.stamp ## commit to what they cost now
+	$(UNSHARE) $(TEST) benches/instructions.py --write
+
 # The last line that this prints is pytest's own.
 test-python: build/test.stamp
 	@[ -n "$(UNSHARE)" ] || echo "notice: no IPC namespace of our own is allowed here"
 	@cd build && ../$(TEST) -c 'import sys, sysv_ipc_rs; \
 		assert sysv_ipc_rs.__file__.startswith(sys.prefix), "not the wheel is tested"'
 	$(UNSHARE) $(TEST) -m pytest
+
+interop: build/test.stamp interop-programs ## with the other programs that we talk to, which it installs
+	$(UNSHARE) $(TEST) -m pytest tests/interop
+
+interop-programs: build/checkers.stamp
+	$(TEST) tests/interop/programs.py
 
 soak: build/test.stamp ## the laws that need long runs
 	$(UNSHARE) $(TEST) tests/soak/run.py
@@ -78,6 +90,7 @@ bench: build/bench.stamp ## beside C and the peers, in one run
 	$(UNSHARE) build/bench/bin/python -m pytest --quiet benches -p no:cacheprovider \
 		--benchmark-columns=min,median --benchmark-sort=min --benchmark-json=build/peers.json
 	$(UNSHARE) build/bench/bin/python benches/table.py --json build/bench.json --charts docs/img
+	$(UNSHARE) build/bench/bin/python benches/scale.py --json build/scale.json --charts docs/img
 
 # Both need what only an unstable compiler offers, or a stable one that is told to.
 fuzz: export RUSTC_BOOTSTRAP = 1

@@ -5,6 +5,7 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -74,6 +75,52 @@ double semtimedop_pair(int id, long n)
     TIMED(n, semtimedop(id, &take, 1, &second) == 0 && semtimedop(id, &give, 1, &second) == 0);
 }
 
+#define OPS_MAX 500
+
+/* +1, -1, +1, -1, ...: as many operations in one call. */
+double semop_many(int id, long count, long n)
+{
+    struct sembuf ops[OPS_MAX];
+    for (long i = 0; i < count; i++)
+        ops[i] = (struct sembuf){0, i % 2 ? -1 : 1, 0};
+    TIMED(n, semop(id, ops, count) == 0);
+}
+
+#define THREADS_MAX 64
+
+struct share {
+    int id;
+    long index, pairs;
+};
+
+static void *pairs_of_one(void *given)
+{
+    struct share *share = given;
+    struct sembuf take = {share->index, -1, 0}, give = {share->index, 1, 0};
+    for (long i = 0; i < share->pairs; i++)
+        if (semop(share->id, &take, 1) || semop(share->id, &give, 1))
+            return share;
+    return NULL;
+}
+
+/* `n` pairs by as many threads, each on a semaphore of its own. */
+double semop_threads(int id, long threads, long n)
+{
+    pthread_t running[THREADS_MAX];
+    struct share shares[THREADS_MAX];
+    void *failed = NULL, *answer;
+    double begin = now();
+    for (long i = 0; i < threads; i++) {
+        shares[i] = (struct share){id, i, n / threads};
+        pthread_create(&running[i], NULL, pairs_of_one, &shares[i]);
+    }
+    for (long i = 0; i < threads; i++) {
+        pthread_join(running[i], &answer);
+        failed = answer ? answer : failed;
+    }
+    return failed ? -1 : now() - begin;
+}
+
 double semctl_getval(int id, long n)
 {
     TIMED(n, semctl(id, 0, GETVAL) >= 0);
@@ -123,6 +170,18 @@ double msg_pair(int id, long size, long n)
     TIMED(n, msgsnd(id, &packet, size, 0) == 0 && msgrcv(id, &packet, size, 0, 0) == size);
 }
 
+/* A message of its own type, behind all that lie in the queue. */
+double msg_pair_of_type(int id, long size, long type, long n)
+{
+    packet.type = type;
+    double begin = now();
+    for (long i = 0; i < n; i++)
+        if (msgsnd(id, &packet, size, 0) || msgrcv(id, &packet, size, type, 0) != size)
+            return -1;
+    packet.type = 1;
+    return now() - begin;
+}
+
 /* A message there and one back, through two queues. */
 double msg_ping(int there, int back, long size, long n)
 {
@@ -155,6 +214,20 @@ double semctl_walk(long n)
         int last = semctl(0, 0, SEM_INFO, &info);
         for (int index = 0; index <= last; index++)
             semctl(index, 0, SEM_STAT_ANY, &ds);
+    }
+    return now() - begin;
+}
+
+/* The same over all message queues. */
+double msgctl_walk(long n)
+{
+    struct msginfo info;
+    struct msqid_ds ds;
+    double begin = now();
+    for (long i = 0; i < n; i++) {
+        int last = msgctl(0, MSG_INFO, (struct msqid_ds *)&info);
+        for (int index = 0; index <= last; index++)
+            msgctl(index, MSG_STAT_ANY, &ds);
     }
     return now() - begin;
 }

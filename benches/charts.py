@@ -1,6 +1,6 @@
 """Charts of the table, for the README."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -47,4 +47,30 @@ def chart(title: str, works: Times, file: Path) -> None:
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.set_xticks([])
     figure.savefig(file, metadata={"Date": None, "Title": title})
+    pyplot.close(figure)
+
+
+Curves = Mapping[str, tuple[Sequence[int], Sequence[float], Sequence[float]]]
+
+
+def draw_growth(curves: Curves, file: Path) -> None:
+    """Cost against size, ours beside C, on scales of powers of ten."""
+    columns = 2
+    rows = -(-len(curves) // columns)
+    figure, places = pyplot.subplots(
+        rows, columns, squeeze=False, figsize=(9, 2.3 * rows), layout="constrained"
+    )
+    for axes in places.flat[len(curves) :]:
+        axes.set_visible(False)
+    for axes, (name, (sizes, ours, in_c)) in zip(places.flat, curves.items(), strict=False):
+        for label, times in ((OURS, ours), (C, in_c)):
+            axes.loglog(
+                sizes, [each / 1000 for each in times], "o-", ms=3, label=label, c=COLOURS[label]
+            )
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.set_ylabel("microseconds")
+        axes.spines[["top", "right"]].set_visible(False)
+    places[0, 0].legend(frameon=False)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, metadata={"Date": None, "Title": "cost against size"})
     pyplot.close(figure)

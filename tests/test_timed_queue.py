@@ -61,7 +61,7 @@ def test_a_wait_never_ends_early_and_soon_after(
     lateness = [elapsed(wait, 0.005) - 0.005 for _ in range(21)]
     assert min(lateness) >= 0
     # A machine that does nothing else has a median of 0.15 ms.
-    assert statistics.median(lateness) < 0.005
+    assert statistics.median(lateness) < 0.02
     assert queue.qsize() == before
 
 
@@ -189,7 +189,7 @@ def test_the_mask_is_restored_and_nothing_stays_pending(
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         lateness = [elapsed(wait, 0.002) - 0.002 for _ in range(20)]
         assert min(lateness) >= 0
-        assert statistics.median(lateness) < 0.005
+        assert statistics.median(lateness) < 0.02
         assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
         assert signal.sigpending() == set()
     finally:
@@ -218,7 +218,7 @@ for thread in threads:
     thread.join()
 queue.remove()
 assert not signal.sigpending()
-assert len(late) == 50 and 0 <= min(late) and sorted(late)[25] < 0.02, late
+assert len(late) == 50 and 0 <= min(late) and sorted(late)[25] < 0.1, late
 """
     assert support.python_prints(program) == ""
 
@@ -261,7 +261,7 @@ def test_many_threads_wait_at_once_each_its_own_time(queue: MessageQueue) -> Non
         thread.join()
     assert len(late) == 50
     assert min(late) >= 0
-    assert statistics.median(late) < 0.05
+    assert statistics.median(late) < 0.3
 
 
 def test_a_long_wait_costs_no_processor_time(queue: MessageQueue) -> None:
@@ -407,7 +407,7 @@ with warnings.catch_warnings(record=True) as caught:
 assert issubclass(warning.category, RuntimeWarning), warning
 assert "wakeup_signal" in str(warning.message)
 assert warning.filename == "<string>"
-assert 0 <= min(late) and sorted(late)[5] < 0.02, late
+assert 0 <= min(late) and sorted(late)[5] < 0.1, late
 queue.remove()
 """
     assert support.python_prints(NO_TIMERS + program) == ""

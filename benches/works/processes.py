@@ -1,13 +1,19 @@
 """Between two processes, and beside busy threads."""
 
 import contextlib
+import functools
+import multiprocessing
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from multiprocessing.connection import Connection
+from multiprocessing.queues import SimpleQueue
+from typing import Any
 
+import posix_ipc
 import sysv_ipc
-import sysv_ipc_rs
 from _timing import Run, c, python, sustained
 
 from . import OURS, SYSV_IPC, C, Goal, work
@@ -49,70 +55,99 @@ def new_incumbent(stack: Stack) -> sysv_ipc.MessageQueue:
     return queue
 
 
-def echo_ours(there: sysv_ipc_rs.MessageQueue, back: sysv_ipc_rs.MessageQueue) -> None:
-    while True:
-        back.send(there.receive().data)
+def new_pipe(stack: Stack) -> tuple[Connection, Connection]:
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    stack.callback(reader.close)
+    stack.callback(writer.close)
+    return reader, writer
 
 
-def echo_theirs(there: sysv_ipc.MessageQueue, back: sysv_ipc.MessageQueue) -> None:
-    while True:
-        back.send(there.receive()[0])
+def new_simple(stack: Stack) -> "SimpleQueue[bytes]":
+    queue: SimpleQueue[bytes] = multiprocessing.get_context("fork").SimpleQueue()
+    stack.callback(queue.close)
+    return queue
+
+
+def new_posix(stack: Stack) -> posix_ipc.MessageQueue:
+    queue = posix_ipc.MessageQueue(None, posix_ipc.O_CREX, max_message_size=SIZE)
+    stack.callback(queue.close)
+    queue.unlink()
+    return queue
+
+
+def new_sockets(stack: Stack) -> tuple[socket.socket, socket.socket]:
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    stack.callback(one.close)
+    stack.callback(other.close)
+    return one, other
+
+
+# How to send `data` and how to receive something, and what makes a channel, which is `q`.
+CHANNELS: dict[str, tuple[str, str, Callable[[Stack], Any]]] = {
+    OURS: ("q.send(data)", "q.receive()", new_queue),
+    SYSV_IPC: ("q.send(data)", "q.receive()", new_incumbent),
+    "posix_ipc": ("q.send(data)", "q.receive()", new_posix),
+    "SimpleQueue": ("q.put(data)", "q.get()", new_simple),
+    "Pipe": ("q[1].send_bytes(data)", "q[0].recv_bytes()", new_pipe),
+    "Unix datagram": ("q[1].send(data)", f"q[0].recv({SIZE})", new_sockets),
+}
+
+
+def renamed(statement: str, name: str) -> str:
+    """The statement about another channel."""
+    return statement.replace("q", name, 1)
 
 
 @work("ping-pong 64 B on one core", Goal(factor=1.35), seconds=2)
 def ping_pong(stack: Stack) -> Mapping[str, Run]:
     on_one_core(stack)
-    data = b"x" * SIZE
-    there, back = new_queue(stack), new_queue(stack)
-    child(stack, lambda: echo_ours(there, back))
+    data, runs = b"x" * SIZE, {}
+    for name, (send, receive, make) in CHANNELS.items():
+        there, back = make(stack), make(stack)
+        names = {"there": there, "back": back, "data": data}
+        echo = python(f"{renamed(receive, 'there')}; {renamed(send, 'back')}", **names)
+        child(stack, functools.partial(echo, ENDLESS))
+        runs[name] = python(f"{renamed(send, 'there')}; {renamed(receive, 'back')}", **names)
     c_there, c_back = new_queue(stack), new_queue(stack)
     echo = c("msg_echo", c_there.id, c_back.id, SIZE)
     child(stack, lambda: echo(ENDLESS))
-    their_there, their_back = new_incumbent(stack), new_incumbent(stack)
-    child(stack, lambda: echo_theirs(their_there, their_back))
-    statement = "there.send(data); back.receive()"
-    return {
-        OURS: python(statement, there=there, back=back, data=data),
-        C: c("msg_ping", c_there.id, c_back.id, SIZE),
-        SYSV_IPC: python(statement, there=their_there, back=their_back, data=data),
-    }
+    return {**runs, C: c("msg_ping", c_there.id, c_back.id, SIZE)}
 
 
-def drain(queue: sysv_ipc_rs.MessageQueue) -> None:
-    receive = queue.receive
-    while True:
-        receive()
-
-
-def drain_theirs(queue: sysv_ipc.MessageQueue) -> None:
-    receive = queue.receive
-    while True:
-        receive()
-
-
-@work("stream 64 B, each", Goal(factor=1.25), seconds=3)
-def stream(stack: Stack) -> Mapping[str, Run]:
-    """The sender's time a message, while another process receives, on one core.
+def streaming(stack: Stack, receivers: int) -> Mapping[str, Run]:
+    """The sender's time a message, while other processes receive, on one core.
 
     A queue holds 256 such messages, so each batch is bound by both ends.
     """
     on_one_core(stack)
-    queue, c_queue, theirs = new_queue(stack), new_queue(stack), new_incumbent(stack)
-    child(stack, lambda: drain(queue))
-    receive = c("msgrcv_many", c_queue.id, SIZE)
-    child(stack, lambda: receive(ENDLESS))
-    child(stack, lambda: drain_theirs(theirs))
-    data = b"x" * SIZE
+    data, runs = b"x" * SIZE, {}
+    for name, (send, receive, make) in CHANNELS.items():
+        # Only one process at a time may read what comes through a pipe of messages.
+        if receivers > 1 and name == "Pipe":
+            continue
+        channel = make(stack)
+        drain = python(receive, q=channel)
+        for _ in range(receivers):
+            child(stack, functools.partial(drain, ENDLESS))
+        runs[name] = long(python(send, q=channel, data=data))
+    queue = new_queue(stack)
+    drain = c("msgrcv_many", queue.id, SIZE)
+    for _ in range(receivers):
+        child(stack, functools.partial(drain, ENDLESS))
+    return {**runs, C: long(c("msgsnd_many", queue.id, SIZE))}
 
-    def long(run: Run) -> Run:
-        """Batches of many queues full: what fits into an empty queue is not bound by the other."""
-        return lambda pieces: run(20 * pieces) / 20
 
-    return {
-        OURS: long(python("q.send(d)", q=queue, d=data)),
-        C: long(c("msgsnd_many", c_queue.id, SIZE)),
-        SYSV_IPC: long(python("q.send(d)", q=theirs, d=data)),
-    }
+def long(run: Run) -> Run:
+    """Batches of many queues full: what fits into an empty queue is not bound by the other."""
+    return lambda pieces: run(20 * pieces) / 20
+
+
+for number in (1, 2, 4):
+    work(
+        "stream 64 B, each" if number == 1 else f"stream 64 B to {number} receivers, each",
+        *((Goal(factor=1.25),) if number == 1 else ()),
+        seconds=3 if number == 1 else 1,
+    )(functools.partial(streaming, receivers=number))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::ops::DerefMut;
 use std::{ptr, slice};
 
 use nix::errno::Errno;
@@ -19,19 +20,29 @@ use crate::sys;
 /// Copies of more bytes than this are made detached from the interpreter.
 pub(super) const LONG_COPY: usize = 64 * 1024;
 
-/// What an object exports by the buffer protocol, held as long as this lives.
-pub(super) struct View(Box<ffi::Py_buffer>);
+/// Where an object tells what it exports: on the caller's stack, since what it tells may point into
+/// itself.
+pub(super) struct Slot(ffi::Py_buffer);
 
-impl View {
-    /// Refuses `str` and whatever has no contiguous buffer.
+impl Slot {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self(ffi::Py_buffer::new())
+    }
+}
+
+/// What an object exports by the buffer protocol, held as long as this lives.
+struct View<B: DerefMut<Target = ffi::Py_buffer>>(B);
+
+impl<B: DerefMut<Target = ffi::Py_buffer>> View<B> {
+    /// Refuses `str` and whatever has no contiguous buffer. `view` is empty, and does not move.
     ///
     /// PyO3's own refuses what has no shape or strides, such as the arrays of `ctypes`.
-    fn contiguous(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn contiguous(value: &Bound<'_, PyAny>, mut view: B) -> PyResult<Self> {
         let py = value.py();
         if value.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err("a bytes-like object is required, not 'str'"));
         }
-        let mut view = Box::new(ffi::Py_buffer::new());
         // SAFETY: an object, and a buffer structure to be filled.
         if unsafe { ffi::PyObject_GetBuffer(value.as_ptr(), &raw mut *view, ffi::PyBUF_FULL_RO) }
             < 0
@@ -51,7 +62,7 @@ impl View {
     }
 }
 
-impl Drop for View {
+impl<B: DerefMut<Target = ffi::Py_buffer>> Drop for View<B> {
     fn drop(&mut self) {
         // SAFETY: filled by PyObject_GetBuffer, and released once.
         Python::attach(|_| unsafe { ffi::PyBuffer_Release(&raw mut *self.0) });
@@ -65,7 +76,7 @@ enum Held<'a, 'py> {
     /// `bytes`, which never change.
     Frozen(&'a Bound<'py, PyBytes>),
     /// Any other contiguous buffer. Others may write to it meanwhile.
-    Buffer(#[allow(dead_code, reason = "what is held")] View),
+    Buffer(#[allow(dead_code, reason = "what is held")] View<Box<ffi::Py_buffer>>),
 }
 
 /// The bytes of an argument, held as long as this lives.
@@ -86,7 +97,7 @@ impl<'a, 'py> Bytes<'a, 'py> {
 
     #[cold]
     fn of_buffer(value: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let view = View::contiguous(value)?;
+        let view = View::contiguous(value, Box::new(ffi::Py_buffer::new()))?;
         let (from, len) = (view.0.buf.cast_const().cast(), view.len());
         Ok(Self { held: Held::Buffer(view), from, len })
     }
@@ -149,12 +160,12 @@ impl Source<'_> {
 }
 
 /// A buffer that can be written to, as an argument; held as long as this lives.
-pub(super) struct WritableBytes(View);
+pub(super) struct WritableBytes<'slot>(View<&'slot mut ffi::Py_buffer>);
 
-impl WritableBytes {
+impl<'slot> WritableBytes<'slot> {
     /// Refuses whatever has no contiguous buffer or a read-only one.
-    pub(super) fn new(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let view = View::contiguous(value)?;
+    pub(super) fn new(value: &Bound<'_, PyAny>, slot: &'slot mut Slot) -> PyResult<Self> {
+        let view = View::contiguous(value, &mut slot.0)?;
         if view.0.readonly != 0 {
             return Err(PyTypeError::new_err("a writable buffer is required, not a read-only one"));
         }
@@ -243,10 +254,27 @@ pub(super) fn new_bytes_with<'py>(
 
 /// A new tuple of two ints; `MemoryError`, never a panic, without memory for it.
 pub(super) fn new_pair(py: Python<'_>, first: i64, second: usize) -> PyResult<Bound<'_, PyTuple>> {
-    // SAFETY: the format says a long long and a ssize_t, as which a usize is passed.
-    let new = unsafe { ffi::Py_BuildValue(c"(Ln)".as_ptr(), first, second) };
+    let second = i64::try_from(second).map_err(|_| PyMemoryError::new_err(()))?;
+    pair(&new_int(py, first)?, &new_int(py, second)?)
+}
+
+/// A new int; `MemoryError`, never a panic, without memory for it.
+fn new_int(py: Python<'_>, number: i64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached to the interpreter, as `py` shows.
+    let new = unsafe { ffi::PyLong_FromLongLong(number) };
     // SAFETY: a new reference, or null with an exception set.
-    let pair = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
+    unsafe { Bound::from_owned_ptr_or_err(py, new) }
+}
+
+/// A new tuple of both; `MemoryError`, never a panic, without memory for it.
+fn pair<'py>(
+    first: &Bound<'py, PyAny>,
+    second: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    // SAFETY: as many objects as it says, which get references of their own.
+    let new = unsafe { ffi::PyTuple_Pack(2, first.as_ptr(), second.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception set.
+    let pair = unsafe { Bound::from_owned_ptr_or_err(first.py(), new)? };
     Ok(pair.cast_into::<PyTuple>()?)
 }
 
@@ -256,10 +284,6 @@ pub(super) fn new_message<'py>(
     mtype: i64,
     text: &[u8],
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let text = new_bytes(py, text)?;
-    // SAFETY: the format says a long long and an object.
-    let new = unsafe { ffi::Py_BuildValue(c"(LO)".as_ptr(), mtype, text.as_ptr()) };
-    // SAFETY: a new reference, or null with an exception set.
-    let pair = unsafe { Bound::from_owned_ptr_or_err(py, new)? };
-    Ok(pair.cast_into::<PyTuple>()?)
+    let text = new_bytes(py, text)?.into_bound(py);
+    pair(&new_int(py, mtype)?, text.as_any())
 }

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 
-use super::buffer::WritableBytes;
+use super::buffer::{Slot, WritableBytes};
 use super::convert::{Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner};
 use super::handle;
 use super::readiness::Readiness;
@@ -386,7 +386,8 @@ impl MessageQueue {
         timeout: Timeout,
     ) -> PyResult<Bound<'py, PyTuple>> {
         raise_late()?;
-        let target = WritableBytes::new(buffer)?;
+        let mut slot = Slot::new();
+        let target = WritableBytes::new(buffer, &mut slot)?;
         let selection = selection(r#type, exclude)?;
         let mut room = Room::new();
         let mut incoming =
@@ -424,7 +425,8 @@ impl MessageQueue {
         truncate: Flag,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         raise_late()?;
-        let target = WritableBytes::new(buffer)?;
+        let mut slot = Slot::new();
+        let target = WritableBytes::new(buffer, &mut slot)?;
         let selection = selection(r#type, exclude)?;
         let mut room = Room::new();
         let mut incoming =

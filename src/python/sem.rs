@@ -1,5 +1,6 @@
 //! `SemaphoreSet`; one member of a set is in `member`, what is held in `guard`.
 
+use pyo3::Borrowed;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyTuple, PyType};
@@ -16,13 +17,16 @@ use crate::sys;
 
 mod guard;
 mod member;
+mod php;
 mod taker;
 mod values;
 
+use guard::Entered;
 use values::{EachValue, Values};
 
 pub(super) use guard::SemaphoreGuard;
 pub(super) use member::{Semaphore, reopen_semaphore};
+pub(super) use php::{PhpSemaphore, reopen_php_semaphore};
 pub(super) use taker::{Taker, checked_units};
 
 record! {
@@ -491,18 +495,20 @@ impl SemaphoreSet {
     }
 
     fn operation(&self, op: &Bound<'_, PyAny>, undo: Flag) -> PyResult<Operation> {
-        let parts: Vec<_> = op.try_iter()?.take(4).collect::<PyResult<_>>()?;
-        let (index, delta, undo) = match &parts[..] {
-            [index, delta] => (index, delta, undo),
-            [index, delta, own] => (index, delta, own.extract()?),
-            _ => {
-                return Err(PyValueError::new_err(
-                    "an operation is (index, delta) or (index, delta, undo)",
-                ));
-            }
+        let Ok(op) = op.cast::<PyTuple>() else {
+            let parts: Vec<_> = op.try_iter()?.take(4).collect::<PyResult<_>>()?;
+            return self.operation(PyTuple::new(op.py(), parts)?.as_any(), undo);
         };
-        let index = convert::index(index, self.0.reachable(), false)?;
-        let delta = convert::small(delta, "delta", -SEMAPHORE_MAX..=SEMAPHORE_MAX)?;
+        let mut parts = op.iter_borrowed();
+        let parts = (parts.next(), parts.next(), parts.next(), parts.next());
+        let (Some(index), Some(delta), own, None) = parts else {
+            return Err(PyValueError::new_err(
+                "an operation is (index, delta) or (index, delta, undo)",
+            ));
+        };
+        let undo = own.map_or(Ok(undo), Borrowed::extract)?;
+        let index = convert::index(&index, self.0.reachable(), false)?;
+        let delta = convert::small(&delta, "delta", -SEMAPHORE_MAX..=SEMAPHORE_MAX)?;
         Ok(Operation::new(member::number(index), delta, undo_flag(undo.0)))
     }
 }

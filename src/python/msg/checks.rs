@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use super::message::Message;
 use super::types::{Limit, MaxSize, MessageType, WantedType, selection};
 use super::{MessageQueue, transfer};
-use crate::python::buffer::WritableBytes;
+use crate::python::buffer::{Slot, WritableBytes};
 use crate::python::convert::Flag;
 
 /// `type`, `exclude`, `max_size` and `limit` as the receiving calls of `MessageQueue` take them.
@@ -27,7 +27,7 @@ pub(in crate::python) fn checked_selection(
 /// Refuses what `MessageQueue.receive_into` could not write to.
 #[pyfunction]
 pub(in crate::python) fn check_target(buffer: &Bound<'_, PyAny>) -> PyResult<()> {
-    WritableBytes::new(buffer).map(drop)
+    WritableBytes::new(buffer, &mut Slot::new()).map(drop)
 }
 
 /// The messages of a call of `MessageQueue.send_many`, as they are now; each could fit.
