@@ -165,7 +165,9 @@ pub(super) const WAITING: u16 = 2;
 /// Notifications that nobody has taken yet; 0 whenever nobody holds the lock, but for those of the
 /// dead.
 const NOTICES: u16 = 3;
-/// Counts on when a notification finds somebody who is not asleep yet.
+/// Counts on when a notification finds somebody who is not asleep yet; after 32767 comes 0. So a
+/// process that is stopped between giving the lock and sleeping misses its notification if exactly
+/// a multiple of 32,768 eras pass meanwhile.
 const ERA: u16 = 4;
 /// 1 if the lock is another object.
 pub(super) const FOREIGN: u16 = 5;
