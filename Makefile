@@ -22,10 +22,11 @@ UNSHARE := $(shell unshare --ipc true 2>/dev/null && echo unshare --ipc \
 SOURCES := $(shell find src python -type f -not -name '*.so' -not -name '*.pyc') \
 	Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
 TEST := build/test/bin/python
-PYTHON_FILES := python tests examples $(if $(wildcard benches/*.py),benches)
+PYTHON_FILES := python tests examples tools $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
-	instructions instructions-baseline interop interop-programs soak bench fuzz asan free-threaded clean
+	instructions instructions-baseline interop interop-programs soak bench pictures fuzz asan \
+	free-threaded clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -91,6 +92,9 @@ bench: build/bench.stamp ## beside C and the peers, in one run
 		--benchmark-columns=min,median --benchmark-sort=min --benchmark-json=build/peers.json
 	$(UNSHARE) build/bench/bin/python benches/table.py --json build/bench.json --charts docs/img
 	$(UNSHARE) build/bench/bin/python benches/scale.py --json build/scale.json --charts docs/img
+
+pictures: build/test.stamp ## of ls, top and doctor, for the docs
+	$(UNSHARE) $(TEST) tools/pictures.py docs/img
 
 # Both need what only an unstable compiler offers, or a stable one that is told to.
 fuzz: export RUSTC_BOOTSTRAP = 1

@@ -222,6 +222,12 @@ impl SemaphoreSet {
         self.len
     }
 
+    /// The one that has this id, if there is one.
+    #[cfg(feature = "python")]
+    pub(crate) const fn bare(id: i32) -> Self {
+        Self { id, key: Key::PRIVATE, len: 1 }
+    }
+
     /// How many of them a call can name: a set of more than 65,536 has members that none can.
     #[cfg(feature = "python")]
     pub(crate) fn reachable(&self) -> usize {
