@@ -4,7 +4,7 @@ use super::lock::{Lock, RLock};
 use super::program::{End, Number, Numbers};
 use super::protocols::{
     CONDITION, CONDITION_CONFIRM, CONDITION_ENTER, CONDITION_LEAVE, CONDITION_NOTIFY,
-    CONDITION_SLEEP, FOREIGN, WAITING,
+    CONDITION_PUT_BACK, CONDITION_SLEEP, FOREIGN, WAITING,
 };
 use super::run::Run;
 use super::{Object, Released};
@@ -205,11 +205,15 @@ impl Condition {
         let numbers = self.enter()?;
         let depth = self.give_lock()?;
         let ended = self.sleeping(numbers).go(deadline);
-        self.lock.acquire(Deadline::NEVER)?;
+        let woken = matches!(ended, Ok(End::Done));
+        self.lock.acquire(Deadline::NEVER).inspect_err(|_| self.put_back(woken))?;
         self.lock.restore(depth);
-        let notified = self.leave(numbers, matches!(ended, Ok(End::Done)));
-        self.object.finish(ended, drop)?;
-        notified
+        if ended.is_err() {
+            let failed = self.fail(numbers, woken);
+            self.object.finish(ended, drop)?;
+            failed?;
+        }
+        self.leave(numbers, woken)
     }
 
     /// Wakes so many of those who wait, in the order in which they began to. Only who holds the
@@ -254,5 +258,21 @@ impl Condition {
         let program = if woken { CONDITION_CONFIRM } else { CONDITION_LEAVE };
         let ended: sys::Result<End> = Run::at_once(self.object.set, program, numbers);
         self.object.finish(ended, |end| end == End::Done)
+    }
+
+    /// As [`Self::leave`], of a wait that fails: a notification goes on to the next.
+    pub(crate) fn fail(&self, numbers: Numbers, woken: bool) -> Result<()> {
+        let notified = self.leave(numbers, woken)?;
+        self.notify(u16::from(notified))
+    }
+
+    /// Ends the wait of who was perhaps woken and can't have the lock again.
+    ///
+    /// It stays registered until the process ends; who doesn't sleep takes no notification.
+    pub(crate) fn put_back(&self, woken: bool) {
+        if woken {
+            // What can't be given back now is when the process ends.
+            let _ = Run::at_once(self.object.set, CONDITION_PUT_BACK, Numbers::default());
+        }
     }
 }

@@ -229,7 +229,7 @@ synchronizer! {
     ///
     /// A `RLock` is given however often it was taken, and taken as often. The lock is held again
     /// also when a signal handler has raised; only if one raises a second time, while the lock is
-    /// being waited for, it is not.
+    /// being waited for, it is not. A notification that comes meanwhile goes on to the next.
     ///
     /// Args:
     ///     timeout: Seconds to wait at most for the notification; None for ever.
@@ -382,11 +382,15 @@ impl Condition {
         let depth = self.core.give_lock()?;
         let ended = run_or_raise(py, &mut self.core.sleeping(numbers), timeout);
         let woken = matches!(ended, Ok(Ok(End::Done)));
-        let raised = self.take_again(py, depth)?;
-        let notified = self.core.leave(numbers, woken);
-        ended?.map_err(|errno| self.core.object.error(errno))?;
-        raised.map_or(Ok(()), Err)?;
-        Ok(notified?)
+        let raised = self.take_again(py, depth).inspect_err(|_| self.core.put_back(woken))?;
+        match raised.map_or(ended, Err) {
+            Ok(Ok(_)) => Ok(self.core.leave(numbers, woken)?),
+            failed => {
+                let left = self.core.fail(numbers, woken);
+                failed?.map_err(|errno| self.core.object.error(errno))?;
+                Ok(left.map(|()| false)?)
+            }
+        }
     }
 
     /// Takes the lock again, also if a signal handler raises meanwhile; gives what it raised.
