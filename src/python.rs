@@ -41,8 +41,8 @@ mod _core {
     use super::readiness::Readiness;
     #[pymodule_export]
     use super::sem::{
-        Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, Taker, checked_units,
-        reopen_semaphore, reopen_semaphore_set,
+        PhpSemaphore, Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, Taker,
+        checked_units, reopen_php_semaphore, reopen_semaphore, reopen_semaphore_set,
     };
     #[pymodule_export]
     use super::shm::{
@@ -51,9 +51,9 @@ mod _core {
     };
     #[pymodule_export]
     use super::system::{
-        Limits, Orphan, Suspect, Usage, Waiters, attached_processes, ipc_namespace, limit_source,
-        limits, message_queues, orphans, semaphore_sets, shared_memory_segments, suspects, usage,
-        waiters, waiting_processes,
+        Limits, Orphan, Suspect, Usage, Use, Waiters, attached_processes, ipc_namespace,
+        limit_source, limits, message_queues, orphans, semaphore_sets, shared_memory_segments,
+        suspects, usage, uses, waiters, waiting_processes,
     };
     #[pymodule_export]
     use super::wait::{checked_timeout, set_wakeup_signal, wakeup_signal};

@@ -19,11 +19,13 @@ use crate::wait::Deadline;
 mod create;
 mod guard;
 mod operation;
+mod php;
 mod taker;
 
 pub use create::Creation;
 pub use guard::SemaphoreGuard;
 pub use operation::{Operation, OperationFlags};
+pub use php::{PhpEntry, PhpSemaphore};
 pub use taker::Taker;
 
 /// What the kernel tells about a set (`struct semid_ds`).
@@ -293,6 +295,17 @@ impl SemaphoreSet {
             None => sys::semop(self.id, &ops),
             Some(time) => sys::semtimedop(self.id, &ops, &sys::signal::to_timespec(time)),
         }
+    }
+
+    /// Takes back what these operations have done; whether that could be done now.
+    #[cfg(feature = "python")]
+    #[cold]
+    pub(crate) fn reverse(&self, ops: &[Operation]) -> bool {
+        let changes = ops.iter().rev().filter(|op| op.delta() != 0);
+        let back: Option<Vec<_>> = changes
+            .map(|op| Some(Operation::new(op.index(), op.delta().checked_neg()?, op.flags())))
+            .collect();
+        back.is_some_and(|back| back.is_empty() || self.try_raw(&back).is_ok())
     }
 
     /// What an errno of `semop` means.

@@ -284,6 +284,8 @@ impl MessageQueue {
     ///     RemovedError: The queue is gone, perhaps while waiting.
     ///     AccessDeniedError: Its mode forbids it, perhaps only since then.
     ///     MemoryError: There is no memory for it; it stays, or goes to the queue's end.
+    ///     Whatever a signal handler raises: nothing was taken. A message that had come just then
+    ///         goes to the queue's end; where it can't, the call gives it, and raises the next time.
     ///
     /// See msgop(2), msgrcv.
     #[pyo3(

@@ -9,6 +9,7 @@ core is a failure, and is reported with the seed and the last calls that led to 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -29,7 +30,14 @@ from typing import Any, ClassVar
 import sysv_ipc_rs
 from sysv_ipc_rs import compat
 
-MODULES = ["sysv_ipc_rs", "sysv_ipc_rs.compat", "sysv_ipc_rs.raw", "sysv_ipc_rs.system"]
+MODULES = [
+    "sysv_ipc_rs",
+    "sysv_ipc_rs.compat",
+    "sysv_ipc_rs.interop",
+    "sysv_ipc_rs.raw",
+    "sysv_ipc_rs.system",
+    "sysv_ipc_rs.aio",
+]
 BATCH = 1000
 SECONDS_A_BATCH = 120.0
 SHM_REMAP = 0o40000
@@ -190,6 +198,8 @@ class Caller:
         "kind": lambda self: self.chance.choice(["i32", "u32", "i64", "u64"]),
         "msgsz": lambda self: self.number(0, 8, 10**12),
         "nsems": lambda self: self.number(1, 4),
+        "semaphore": lambda self: self.one_of(sysv_ipc_rs.Semaphore),
+        "queue": lambda self: self.one_of(sysv_ipc_rs.MessageQueue),
     }
 
     def fresh(self) -> object:
@@ -212,7 +222,20 @@ class Caller:
 
     def call(self, function: Callable[..., object]) -> object:
         positional, named = self.arguments(function)
-        return function(*positional, **named)
+        answer: Any = function(*positional, **named)
+        if hasattr(answer, "__anext__"):
+            answer = answer.__anext__()
+        if not hasattr(answer, "__await__") or self.chance.random() < 0.1:
+            return answer
+
+        async def settle() -> object:
+            async with asyncio.timeout(0.002):
+                return await answer
+
+        return asyncio.run(settle())
+
+    def one_of(self, kind: type) -> object:
+        return self.chance.choice([thing for thing in self.pool if isinstance(thing, kind)])
 
     def arguments(self, function: Callable[..., object]) -> tuple[list[object], dict[str, object]]:
         try:

@@ -12,7 +12,8 @@ use super::error::{self, Class};
 use super::{Got, NO_ID, change, check_flags, open_or_create, permissions};
 use crate::ipc::{Control, Mode, PermissionChange, Permissions};
 use crate::python::convert::{Flag, ModeBits};
-use crate::python::wait::{self, Timeout, wait};
+use crate::python::sem::operate;
+use crate::python::wait::Timeout;
 use crate::sem::{Operation, OperationFlags, SemaphoreSet};
 use crate::sys;
 
@@ -77,11 +78,7 @@ impl Semaphore {
         let flags = if undo { OperationFlags::UNDO } else { OperationFlags::empty() };
         let (set, ops) = (self.set(), [Operation::new(0, delta, flags)]);
         let timeout = if self.block.load(Relaxed) { timeout } else { Timeout::ZERO };
-        wait(py, timeout, |patience| match patience {
-            wait::Patience::None => set.try_raw(&ops),
-            wait::Patience::Until(deadline) => set.wait_raw(&ops, deadline),
-        })?
-        .map_err(failed)
+        operate(py, set, &ops, timeout)?.map_err(failed)
     }
 
     fn number(&self, cmd: i32) -> PyResult<i32> {

@@ -9,7 +9,7 @@ use super::message::Message;
 use super::types::MessageType;
 use crate::msg::{self as core, Incoming, Outgoing, Room};
 use crate::python::buffer::{self, Bytes, LONG_COPY, WritableBytes};
-use crate::python::wait::{Timeout, raise_later, time_limit, wait_detached};
+use crate::python::wait::{Timeout, raise_later, raise_undone, time_limit, wait_detached};
 use crate::sys;
 use crate::wait::Deadline;
 
@@ -61,7 +61,12 @@ pub(in crate::python) fn send_until(
     match try_raw(py, outgoing) {
         Err(Errno::EAGAIN) if timeout != Timeout::ZERO => {
             let deadline = deadline();
-            wait_detached(py, deadline, |_| outgoing.wait(&mut time_limit(deadline)?))
+            let sent = wait_detached(py, deadline, || outgoing.wait(&mut time_limit(deadline)?))?;
+            if sent.is_ok() {
+                // Somebody may have it by now.
+                raise_undone(py, || false)?;
+            }
+            Ok(sent)
         }
         answer => Ok(answer),
     }
@@ -189,7 +194,12 @@ pub(in crate::python) fn receive_waiting(
     match receive_raw(py, incoming) {
         Err(Errno::ENOMSG) if timeout != Timeout::ZERO => {
             let deadline = timeout.deadline();
-            wait_detached(py, deadline, |_| incoming.wait(&mut time_limit(deadline)?))
+            let received =
+                wait_detached(py, deadline, || incoming.wait(&mut time_limit(deadline)?))?;
+            if received.is_ok() {
+                raise_undone(py, || incoming.give_back_whole())?;
+            }
+            Ok(received)
         }
         answer => Ok(answer),
     }
