@@ -25,7 +25,8 @@ TEST := build/test/bin/python
 PYTHON_FILES := python tests examples $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
-	instructions instructions-baseline interop interop-programs soak bench fuzz asan free-threaded clean
+	instructions instructions-baseline interop interop-programs soak docs bench fuzz asan free-threaded \
+	clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -85,6 +86,11 @@ soak: build/test.stamp ## the laws that need long runs
 	STATE_MACHINE_EXAMPLES=2000 INTERPRETER_EXITS=250 $(UNSHARE) $(TEST) -m pytest -q --timeout 3600 \
 		tests/test_state_machines.py tests/test_state_machine_memory.py tests/test_lifetimes.py
 
+docs: build/docs.stamp ## the documentation site, in build/site
+	build/docs/bin/python -m sphinx --builder html --doctree-dir build/doctrees --fail-on-warning \
+		--keep-going --quiet docs build/site
+	build/docs/bin/python tools/check_links.py build/site
+
 bench: build/bench.stamp ## beside C and the peers, in one run
 	set -o pipefail; $(UNSHARE) cargo bench --quiet --locked --bench core -- --noplot | grep time:
 	$(UNSHARE) build/bench/bin/python -m pytest --quiet benches -p no:cacheprovider \
@@ -138,6 +144,11 @@ build/checkers.stamp: build/test/bin/python pyproject.toml
 build/test.stamp: build/checkers.stamp build/wheel.stamp
 	$(TEST) -m pip install --quiet --force-reinstall --no-deps dist/*.whl
 	$(TEST) -m pip install --quiet "$$(echo dist/*.whl)[cli]"
+	touch $@
+
+build/docs.stamp: build/docs/bin/python build/wheel.stamp
+	$< -m pip install --quiet --group docs
+	$< -m pip install --quiet --force-reinstall --no-deps dist/*.whl
 	touch $@
 
 build/bench.stamp: build/bench/bin/python build/wheel.stamp
