@@ -4,6 +4,9 @@ import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from pygments.lexers import TextLexer
+from sphinx.application import Sphinx
+
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sysv_ipc_rs"
@@ -46,3 +49,7 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 pygments_style = "default"
 pygments_dark_style = "github-dark"
+
+
+def setup(app: Sphinx) -> None:
+    app.add_lexer("conf", TextLexer)  # chrony's, which Pygments does not know
