@@ -25,7 +25,8 @@ TEST := build/test/bin/python
 PYTHON_FILES := python tests examples docs tools $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
-	instructions instructions-baseline soak docs bench fuzz asan free-threaded clean
+	instructions instructions-baseline interop interop-programs soak docs bench fuzz asan \
+	free-threaded clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -72,6 +73,12 @@ test-python: build/test.stamp
 	@cd build && ../$(TEST) -c 'import sys, sysv_ipc_rs; \
 		assert sysv_ipc_rs.__file__.startswith(sys.prefix), "not the wheel is tested"'
 	$(UNSHARE) $(TEST) -m pytest
+
+interop: build/test.stamp interop-programs ## with the other programs that we talk to, which it installs
+	$(UNSHARE) $(TEST) -m pytest tests/interop
+
+interop-programs: build/checkers.stamp
+	$(TEST) tests/interop/programs.py
 
 soak: build/test.stamp ## the laws that need long runs
 	$(UNSHARE) $(TEST) tests/soak/run.py

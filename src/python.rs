@@ -38,8 +38,8 @@ mod _core {
     use super::readiness::Readiness;
     #[pymodule_export]
     use super::sem::{
-        Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, Taker, checked_units,
-        reopen_semaphore, reopen_semaphore_set,
+        PhpSemaphore, Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, Taker,
+        checked_units, reopen_php_semaphore, reopen_semaphore, reopen_semaphore_set,
     };
     #[pymodule_export]
     use super::shm::{

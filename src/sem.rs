@@ -19,11 +19,13 @@ use crate::wait::Deadline;
 mod create;
 mod guard;
 mod operation;
+mod php;
 mod taker;
 
 pub use create::Creation;
 pub use guard::SemaphoreGuard;
 pub use operation::{Operation, OperationFlags};
+pub use php::{PhpEntry, PhpSemaphore};
 pub use taker::Taker;
 
 /// What the kernel tells about a set (`struct semid_ds`).

@@ -17,13 +17,16 @@ use crate::sys;
 
 mod guard;
 mod member;
+mod php;
 mod taker;
 mod values;
 
+use guard::Entered;
 use values::{EachValue, Values};
 
 pub(super) use guard::SemaphoreGuard;
 pub(super) use member::{Semaphore, reopen_semaphore};
+pub(super) use php::{PhpSemaphore, reopen_php_semaphore};
 pub(super) use taker::{Taker, checked_units};
 
 record! {

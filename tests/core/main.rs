@@ -3,6 +3,7 @@
 mod support;
 mod test_create;
 mod test_msg;
+mod test_php;
 mod test_sem;
 mod test_shm;
 mod test_system;

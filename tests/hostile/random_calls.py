@@ -28,7 +28,7 @@ from typing import Any, ClassVar
 
 import sysv_ipc_rs
 
-MODULES = ["sysv_ipc_rs", "sysv_ipc_rs.raw", "sysv_ipc_rs.system"]
+MODULES = ["sysv_ipc_rs", "sysv_ipc_rs.interop", "sysv_ipc_rs.raw", "sysv_ipc_rs.system"]
 BATCH = 1000
 SECONDS_A_BATCH = 120.0
 SHM_REMAP = 0o40000

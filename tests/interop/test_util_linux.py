@@ -4,21 +4,16 @@ import calendar
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+import programs
 import pytest
 import support
 import sysv_ipc_rs as ipc
 from sysv_ipc_rs import system
-
-pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("ipcs", "ipcrm", "ipcmk", "lsipc"))),
-    reason="needs util-linux with its IPC tools",
-)
 
 Handle = ipc.SemaphoreSet | ipc.MessageQueue | ipc.SharedMemory
 Stat = ipc.SemaphoreSetStat | ipc.MessageQueueStat | ipc.SharedMemoryStat
@@ -31,8 +26,9 @@ LETTERS: dict[str, type[Handle]] = {
 MAKE = {"s": ("-S", "3"), "q": ("-Q",), "m": ("-M", "5000")}
 
 
-def run(*command: str) -> str:
+def run(name: str, *arguments: str) -> str:
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+    command = [programs.program(name), *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return ended.stdout
 
