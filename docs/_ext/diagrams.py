@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinxcontrib.svgbob import _svgbob
 
 
-class Diagram(SphinxDirective):
+class Diagram(SphinxDirective):  # type: ignore[misc]  # Sphinx is not installed here
     """Its argument says in words what it shows, for those who can't see it."""
 
     required_arguments = 1

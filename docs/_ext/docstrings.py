@@ -1,10 +1,10 @@
-"""Makes reStructuredText of what `help()` shows: Google sections, and indented code without `::`."""
+"""Makes reStructuredText of what `help()` shows: indented code without `::`, manual pages."""
 
 import re
+from typing import Any
 
 from sphinx.application import Sphinx
 
-SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Prints):")
 MANUAL = re.compile(r"\b([a-z][a-z0-9_]*)\(([1-8])\)")
 
 
@@ -36,26 +36,19 @@ def plain_raises(lines: list[str]) -> list[str]:
     return result
 
 
-def process(
-    app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]
-) -> None:
-    changed = plain_raises(literal_blocks(list(lines)))
+def process(*given: Any) -> None:
+    """The event's last argument is the docstring's lines, to be changed in their place."""
+    lines: list[str] = given[-1]
+    changed = plain_raises(literal_blocks(lines))
     lines[:] = [
         MANUAL.sub(r":manpage:`\1(\2)`", line) if line.startswith("See ") else line
         for line in changed
     ]
 
 
-def signature(
-    app: Sphinx,
-    what: str,
-    name: str,
-    obj: object,
-    options: object,
-    text: str | None,
-    answer: str | None,
-) -> tuple[str, str | None] | None:
+def signature(*given: Any) -> tuple[str, str | None] | None:
     """Modes in octal; none for classes that only their own methods make."""
+    text, answer = given[-2:]
     if text is None:
         return None
     if text == "(*_args, **_kwargs)":

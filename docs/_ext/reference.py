@@ -54,17 +54,42 @@ def entry(module: ModuleType, name: str) -> list[str]:
         return [f".. autoclass:: {name}", inherits, ""]
     if callable(thing):
         return [f".. autofunction:: {name}", ""]
-    if isinstance(thing, int) and not name.islower():
-        value = thing if thing < 10 or module is sysv_ipc_rs else f"{thing:#o}"
+    if isinstance(thing, int) and name.isupper():
+        # Flags are bits.
+        value = (
+            f"{thing:#o}" if thing.bit_count() == 1 and thing >= 0o100 and "_" in name else thing
+        )
         return [f".. py:data:: {name}", f"   :value: {value}", ""]
     return [f".. autodata:: {name}", "   :no-value:", ""]
 
 
-def page(title: str, module: ModuleType, names: list[str], intro: bool) -> str:
-    about = [".. automodule:: " + module.__name__, ""] if intro else []
-    lines = [title, "=" * len(title), "", *about, f".. py:currentmodule:: {module.__name__}", ""]
+def kind(module: ModuleType, name: str) -> str:
+    thing = getattr(module, name)
+    return "Classes" if isinstance(thing, type) else "Functions" if callable(thing) else "Constants"
+
+
+def heading(text: str, line: str) -> list[str]:
+    return [text, line * len(text), ""]
+
+
+def module_page(module: ModuleType) -> str:
+    """All of a module, functions first."""
+    lines = heading(module.__name__, "=")
+    lines += [f".. automodule:: {module.__name__}", ""]
+    lines += [f".. py:currentmodule:: {module.__name__}", ""]
+    for wanted in ("Functions", "Classes", "Constants"):
+        names = [name for name in module.__all__ if kind(module, name) == wanted]
+        lines += heading(wanted, "-") if names else []
+        for name in names:
+            lines += entry(module, name)
+    return "\n".join(lines)
+
+
+def group_page(group: str, names: list[str]) -> str:
+    """Some names of the package itself."""
+    lines = [*heading(group, "="), f".. py:currentmodule:: {sysv_ipc_rs.__name__}", ""]
     for name in names:
-        lines += entry(module, name)
+        lines += entry(sysv_ipc_rs, name)
     return "\n".join(lines)
 
 
@@ -75,10 +100,9 @@ def pages() -> Iterator[tuple[str, str]]:
         groups[group_of(name)].append(name)
     for group, names in groups.items():
         if names:
-            yield group.lower().replace(" ", "_"), page(group, sysv_ipc_rs, names, False)
+            yield group.lower().replace(" ", "_"), group_page(group, names)
     for module in modules():
-        # A package's public name may live in a module of its own.
-        yield module.__name__, page(module.__name__, module, list(module.__all__), True)
+        yield module.__name__, module_page(module)
 
 
 def write(app: Sphinx) -> None:
@@ -109,8 +133,8 @@ def public_names() -> Iterator[str]:
                 yield from (f"{module.__name__}.{name}.{member}" for member in members)
 
 
-def check(app: Sphinx, env: BuildEnvironment) -> None:
-    known = env.get_domain("py").objects  # type: ignore[attr-defined]
+def check(_: Sphinx, env: BuildEnvironment) -> None:
+    known = env.get_domain("py").objects
     for name in public_names():
         if name not in known:
             log.warning("the reference lacks %s", name)

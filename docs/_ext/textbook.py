@@ -1,4 +1,4 @@
-"""The textbook's pages: its README, and each topic's programs as they are in `examples/textbook`."""
+"""The textbook's pages: its README, and the programs of each topic."""
 
 import ast
 import re
