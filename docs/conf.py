@@ -4,6 +4,9 @@ import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from pygments.lexers import get_lexer_by_name
+from sphinx.highlighting import lexers
+
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sysv_ipc_rs"
@@ -46,3 +49,7 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 pygments_style = "default"
 pygments_dark_style = "github-dark"
+
+# PHP without its opening tag, and configuration files of no known kind.
+lexers["php"] = get_lexer_by_name("php", startinline=True)
+lexers["conf"] = get_lexer_by_name("ini")
