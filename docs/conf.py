@@ -4,8 +4,8 @@ import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-from pygments.lexers import TextLexer
-from sphinx.application import Sphinx
+from pygments.lexers import get_lexer_by_name
+from sphinx.highlighting import lexers
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
@@ -50,6 +50,6 @@ copybutton_prompt_is_regexp = True
 pygments_style = "default"
 pygments_dark_style = "github-dark"
 
-
-def setup(app: Sphinx) -> None:
-    app.add_lexer("conf", TextLexer)  # chrony's, which Pygments does not know
+# PHP without its opening tag, and configuration files of no known kind.
+lexers["php"] = get_lexer_by_name("php", startinline=True)
+lexers["conf"] = get_lexer_by_name("ini")

@@ -26,6 +26,12 @@ def complete(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = "\n".join(lines).replace(LAST, "\n".join(rest)) + "\n"
 
 
+def reread(*_: object) -> list[str]:
+    """The index is read again each time: pages may have come."""
+    return ["index"]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", complete)
+    app.connect("env-get-outdated", reread)
     return {"parallel_read_safe": True}
