@@ -25,8 +25,8 @@ TEST := build/test/bin/python
 PYTHON_FILES := python tests examples docs tools $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
-	instructions instructions-baseline interop interop-programs soak docs bench fuzz asan \
-	free-threaded clean
+	instructions instructions-baseline interop interop-programs soak docs bench pictures fuzz \
+	asan faults free-threaded clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -84,7 +84,8 @@ soak: build/test.stamp ## the laws that need long runs
 	$(UNSHARE) $(TEST) tests/soak/run.py
 	$(UNSHARE) $(TEST) tests/hostile/random_calls.py --calls 1000000
 	STATE_MACHINE_EXAMPLES=2000 INTERPRETER_EXITS=250 $(UNSHARE) $(TEST) -m pytest -q --timeout 3600 \
-		tests/test_state_machines.py tests/test_state_machine_memory.py tests/test_lifetimes.py
+		tests/test_state_machines.py tests/test_state_machine_memory.py \
+		tests/test_state_machine_waiting.py tests/test_lifetimes.py
 
 docs: build/docs.stamp ## the documentation site, in build/site
 	build/docs/bin/python -m sphinx --builder html --fresh-env --doctree-dir build/doctrees \
@@ -97,6 +98,9 @@ bench: build/bench.stamp ## beside C and the peers, in one run
 		--benchmark-columns=min,median --benchmark-sort=min --benchmark-json=build/peers.json
 	$(UNSHARE) build/bench/bin/python benches/table.py --json build/bench.json --charts docs/img
 	$(UNSHARE) build/bench/bin/python benches/scale.py --json build/scale.json --charts docs/img
+
+pictures: build/test.stamp ## of ls, top and doctor, for the docs
+	$(UNSHARE) $(TEST) tools/pictures.py docs/img
 
 # Both need what only an unstable compiler offers, or a stable one that is told to.
 fuzz: export RUSTC_BOOTSTRAP = 1
@@ -111,6 +115,9 @@ asan: export RUSTFLAGS = -Zsanitizer=address
 asan: ## the core's tests under AddressSanitizer
 	$(UNSHARE) cargo test --locked --lib --tests --target-dir target/asan \
 		--target $(shell rustc -vV | sed -n 's/host: //p')
+
+faults: build/test.stamp ## one deliberate fault after the other, and the test that catches it
+	$(UNSHARE) $(TEST) tools/faults.py
 
 free-threaded: ## the suite on a CPython without the GIL, which is built if none is found
 	tools/free_threaded.sh

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 mod buffer;
 mod closable;
+mod compat;
 mod convert;
 mod error;
 mod handle;
@@ -25,6 +26,8 @@ mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyModule;
 
+    #[pymodule_export]
+    use super::compat::compat;
     #[pymodule_export]
     use super::convert::{ftok, key_from_name};
     #[pymodule_export]
@@ -48,9 +51,9 @@ mod _core {
     };
     #[pymodule_export]
     use super::system::{
-        Limits, Orphan, Suspect, Usage, Waiters, attached_processes, ipc_namespace, limit_source,
-        limits, message_queues, orphans, semaphore_sets, shared_memory_segments, suspects, usage,
-        waiters, waiting_processes,
+        Limits, Orphan, Suspect, Usage, Use, Waiters, attached_processes, ipc_namespace,
+        limit_source, limits, message_queues, orphans, semaphore_sets, shared_memory_segments,
+        suspects, usage, uses, waiters, waiting_processes,
     };
     #[pymodule_export]
     use super::wait::{checked_timeout, set_wakeup_signal, wakeup_signal};

@@ -222,6 +222,12 @@ impl SemaphoreSet {
         self.len
     }
 
+    /// The one that has this id, if there is one.
+    #[cfg(feature = "python")]
+    pub(crate) const fn bare(id: i32) -> Self {
+        Self { id, key: Key::PRIVATE, len: 1 }
+    }
+
     /// How many of them a call can name: a set of more than 65,536 has members that none can.
     #[cfg(feature = "python")]
     pub(crate) fn reachable(&self) -> usize {
@@ -289,6 +295,17 @@ impl SemaphoreSet {
             None => sys::semop(self.id, &ops),
             Some(time) => sys::semtimedop(self.id, &ops, &sys::signal::to_timespec(time)),
         }
+    }
+
+    /// Takes back what these operations have done; whether that could be done now.
+    #[cfg(feature = "python")]
+    #[cold]
+    pub(crate) fn reverse(&self, ops: &[Operation]) -> bool {
+        let changes = ops.iter().rev().filter(|op| op.delta() != 0);
+        let back: Option<Vec<_>> = changes
+            .map(|op| Some(Operation::new(op.index(), op.delta().checked_neg()?, op.flags())))
+            .collect();
+        back.is_some_and(|back| back.is_empty() || self.try_raw(&back).is_ok())
     }
 
     /// What an errno of `semop` means.

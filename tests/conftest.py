@@ -7,6 +7,7 @@ import importlib
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 import pytest
@@ -218,3 +219,13 @@ def nothing_left() -> Iterator[None]:
         return threads <= before[0] and descriptors <= before[1]
 
     support.wait_for(gone, "threads and descriptors are gone")
+
+
+@pytest.fixture
+def replaced(tmp_path: Path) -> Path:
+    """A folder for PYTHONPATH, in whose programs `sysv_ipc` is the drop-in."""
+    folder = tmp_path / "replaced"
+    folder.mkdir()
+    code = "import sys\nfrom sysv_ipc_rs import compat\nsys.modules[__name__] = compat\n"
+    (folder / "sysv_ipc.py").write_text(code)
+    return folder

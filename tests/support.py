@@ -1,5 +1,6 @@
 """What several tests need: children, other users, own namespaces, waiting for facts."""
 
+import calendar
 import ctypes
 import errno
 import os
@@ -28,6 +29,7 @@ MakeSet = Callable[..., int]
 MakeQueue = Callable[..., int]
 MakeSegment = Callable[..., int]
 
+BUILD = Path(__file__).parent.parent / "build"
 NOBODY = 65534
 CLONE_NEWIPC = 0x08000000
 
@@ -279,18 +281,35 @@ def handler(number: int, function: Callable[..., object]) -> Iterator[None]:
 
 
 @contextmanager
-def signal_when_blocked(number: int = signal.SIGUSR1) -> Iterator[None]:
-    """Sends the signal to this thread as soon as it sleeps in a System V call."""
+def signal_when_blocked(
+    number: int = signal.SIGUSR1, first: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Sends the signal to this thread as soon as it sleeps in a System V call.
+
+    What ends that call can be done before: this thread can't run until the signal is sent.
+    """
     ident, tid = threading.get_ident(), threading.get_native_id()
 
     def send() -> None:
         wait_for(lambda: blocked(os.getpid(), tid), "a call that waits")
+        first()
         signal.pthread_kill(ident, number)
 
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)
     sender = threading.Thread(target=send)
     sender.start()
-    yield
-    sender.join()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        sender.join()
+
+
+# Of what happens only while another thread has the interpreter.
+needs_gil = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="threads don't wait for a GIL"
+)
 
 
 class Index:
@@ -350,6 +369,15 @@ def semget(key: int, size: int, flags: int) -> int:
     return number
 
 
+def ipcs_facts(told: str) -> dict[str, str]:
+    """What `ipcs -i` prints with TZ=UTC, as a dict; times are seconds since the epoch."""
+    facts = dict(re.findall(r"(\w+) ?= ?([^\s=]+)(?=\s|,|$)", told))
+    for name, when in re.findall(r"(\w*time) ?= ?(.*\S)", told):
+        known = when != "Not set"
+        facts[name] = str(calendar.timegm(time.strptime(when)) if known else 0)
+    return {name: value.rstrip(",") for name, value in facts.items()}
+
+
 def compiled(folder: Path, source: str, *options: str) -> Path:
     """A C program or library; the test is skipped where there is no compiler."""
     if not shutil.which("cc"):
@@ -359,3 +387,12 @@ def compiled(folder: Path, source: str, *options: str) -> Path:
     files = ["-o", str(binary), str(folder / "source.c")]
     subprocess.run(["cc", "-O1", "-Wall", "-Werror", *options, *files], check=True)
     return binary
+
+
+def pip(*arguments: str) -> None:
+    """Runs pip; the test is skipped where the package index can't be reached, but not in CI."""
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode != 0 and not os.environ.get("CI"):
+        pytest.skip(f"needs the package index: pip {' '.join(arguments)}")
+    assert ran.returncode == 0, ran.stderr

@@ -275,6 +275,29 @@ def test_no_writable_array_is_read_only(
     assert queue.qsize() == 1
 
 
+class References(ctypes.Structure):
+    _fields_ = (("number", ctypes.c_int), ("thing", ctypes.py_object))
+
+
+class NamedLikeReferences(ctypes.Structure):
+    _fields_ = (("O", ctypes.c_int), ("Other", ctypes.c_char * 3))
+
+
+def test_references_are_never_overwritten(
+    queue: MessageQueue, receive_into: Callable[..., object]
+) -> None:
+    queue.send(b"AAAAAAAA")
+    mixed = np.zeros(2, dtype=[("number", np.int64), ("thing", object)])
+    things = np.array([None, 1], dtype=object)
+    for buffer in (things, mixed, memoryview(things), References(), (ctypes.py_object * 2)()):
+        with pytest.raises(TypeError, match="Python objects"):
+            receive_into(buffer)
+    assert queue.qsize() == 1
+    named = NamedLikeReferences()
+    assert receive_into(named) == (1, 8)
+    assert (named.O, named.Other) == (0x41414141, b"AAA")
+
+
 @pytest.mark.parametrize("buffer", ["abc", None, 3, [0], bytearray], ids=str)
 def test_what_can_not_be_filled_is_refused(
     queue: MessageQueue, receive_into: Callable[..., object], buffer: Any

@@ -1,13 +1,8 @@
 """The laws of tests/soak, with a small load."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "soak"))
-
 import run
 
 

@@ -167,12 +167,18 @@ class Cycle:
         self.things = things
         self.me = self
 
+def until_removed(call):
+    try:
+        call()
+    except ipc.RemovedError:
+        pass
+
 full = ipc.MessageQueue.create(max_bytes=1)
 full.send(b"x")
 for call in (queue.receive, lambda: queue.receive(timeout=100), lambda: full.send(b"x"),
              lambda: semaphore.wait_zero(), lambda: ipc.Semaphore.from_id(semaphore.id).acquire(9),
              lambda: list(queue.messages())):
-    threading.Thread(target=call, daemon=True).start()
+    threading.Thread(target=until_removed, args=(call,), daemon=True).start()
 guard = semaphore.hold()
 attachment = memory.attach()
 view = memoryview(attachment)[10:]

@@ -246,9 +246,14 @@ def test_it_steals_from_no_blocked_receiver(
             support.wait_blocked(receiver.pid)
             queue.send(b"%d" % number)
             assert receiver.result() == b"%d" % number
-        readiness.clear()
         assert queue.qsize() == 0
-        wait_asleep(thread)
+
+        def asleep_again() -> str:
+            # It may notice the message only now, after an earlier `clear`.
+            readiness.clear()
+            return support.blocked(os.getpid(), thread)
+
+        support.wait_for(asleep_again, "the watcher asleep")
 
 
 def test_removal_makes_it_readable_and_clear_says_so(

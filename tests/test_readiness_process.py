@@ -1,6 +1,8 @@
 """`Readiness` and its process: fork, exec, exit, and signals, none of which are its watcher's."""
 
+import errno
 import os
+import resource
 import select
 import signal
 import sys
@@ -203,6 +205,23 @@ def test_where_no_signal_can_be_queued_it_works_all_the_same(signals: int) -> No
 resource.setrlimit(resource.RLIMIT_SIGPENDING, ({signals}, {signals}))
 watch_and_close()
 """)
+
+
+def test_where_no_thread_is_to_be_had_it_says_so_and_leaves_nothing(
+    queue: ipc.MessageQueue,
+) -> None:
+    queue.chmod(0o666)
+
+    def refused() -> None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        before = support.descriptors()
+        with pytest.raises(ipc.LimitExceededError, match="RLIMIT_NPROC") as caught:
+            queue.readiness()
+        assert (caught.value.errno, caught.value.call) == (errno.EAGAIN, "pthread_create")
+        assert support.descriptors() == before
+
+    # Root has no such limit; nobody else is this user.
+    support.in_child(refused, 65_432)
 
 
 def test_a_program_may_reset_all_handlers_while_it_sleeps() -> None:

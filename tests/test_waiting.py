@@ -148,6 +148,49 @@ class TestSignals:
         assert ended - sent[0] < 1
         assert semaphore.value == 1
 
+    @support.needs_gil
+    @every_wait
+    @pytest.mark.parametrize("timeout", [None, 60])
+    def test_what_a_handler_raises_when_the_units_are_taken_gives_them_back(
+        self, semaphore: Semaphore, wait: Wait, timeout: float | None
+    ) -> None:
+        """The signal comes before the call returns: to whom it raises it has done nothing."""
+
+        def leave(*_: object) -> None:
+            raise Interrupted
+
+        enough = 0 if wait is WAITS["wait_zero"] else 3
+
+        def end() -> None:
+            semaphore.value = enough
+
+        signalled = support.signal_when_blocked(first=end)
+        with support.handler(signal.SIGUSR1, leave), signalled, pytest.raises(Interrupted):
+            wait(semaphore, timeout)
+        assert semaphore.value == enough
+        assert support.in_child(lambda: semaphore.value) == enough
+
+    @support.needs_gil
+    def test_what_can_not_be_given_back_is_done_and_the_exception_comes_later(
+        self, semaphore_set: SemaphoreSet
+    ) -> None:
+        def leave(*_: object) -> None:
+            raise Interrupted
+
+        semaphore_set.values = (0, 0, 0)
+
+        def end() -> None:
+            # Who waits gives two; one is gone before it could take them back.
+            semaphore_set[0].release()
+            semaphore_set[1].acquire()
+
+        signalled = support.signal_when_blocked(first=end)
+        with support.handler(signal.SIGUSR1, leave), signalled:
+            semaphore_set.op((0, -1), (1, 2))
+            with pytest.raises(Interrupted):
+                semaphore_set.op((2, -1))
+        assert semaphore_set.values == (0, 1, 0)
+
     @every_wait
     @pytest.mark.parametrize("timeout", [None, 60])
     def test_a_handler_that_returns_does_not_end_it(

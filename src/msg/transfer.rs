@@ -294,6 +294,13 @@ impl<'room> Incoming<'room> {
         self.packet.make_room(room).map_err(|_| Errno::ENOMEM)
     }
 
+    /// Sends the message back, to the queue's end, unless something of it may have been cut off.
+    #[cfg(feature = "python")]
+    pub(crate) fn give_back_whole(&self) -> bool {
+        let whole = !self.truncate || self.max_size.is_none_or(|most| self.text().len() < most);
+        whole && self.give_back().is_ok()
+    }
+
     /// Sends the message back, to the queue's end.
     #[cfg(feature = "python")]
     pub(crate) fn give_back(&self) -> sys::Result<()> {

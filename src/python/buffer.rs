@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::DerefMut;
@@ -59,6 +60,17 @@ impl<B: DerefMut<Target = ffi::Py_buffer>> View<B> {
 
     fn len(&self) -> usize {
         self.0.len.unsigned_abs()
+    }
+
+    /// Whether it holds references to Python objects, which no bytes may replace.
+    fn holds_objects(&self) -> bool {
+        if self.0.format.is_null() {
+            return false;
+        }
+        // SAFETY: a C string that lives as long as the view.
+        let format = unsafe { CStr::from_ptr(self.0.format) };
+        // Every other part between colons is the name of a field.
+        format.to_bytes().split(|&byte| byte == b':').step_by(2).any(|part| part.contains(&b'O'))
     }
 }
 
@@ -163,11 +175,16 @@ impl Source<'_> {
 pub(super) struct WritableBytes<'slot>(View<&'slot mut ffi::Py_buffer>);
 
 impl<'slot> WritableBytes<'slot> {
-    /// Refuses whatever has no contiguous buffer or a read-only one.
+    /// Refuses whatever has no contiguous buffer, a read-only one, or one of Python objects.
     pub(super) fn new(value: &Bound<'_, PyAny>, slot: &'slot mut Slot) -> PyResult<Self> {
         let view = View::contiguous(value, &mut slot.0)?;
         if view.0.readonly != 0 {
             return Err(PyTypeError::new_err("a writable buffer is required, not a read-only one"));
+        }
+        if view.holds_objects() {
+            return Err(PyTypeError::new_err(
+                "a buffer of Python objects can't be filled with bytes",
+            ));
         }
         Ok(Self(view))
     }
@@ -286,4 +303,14 @@ pub(super) fn new_message<'py>(
 ) -> PyResult<Bound<'py, PyTuple>> {
     let text = new_bytes(py, text)?.into_bound(py);
     pair(&new_int(py, mtype)?, text.as_any())
+}
+
+/// As [`new_message`], the bytes first.
+pub(super) fn new_text_and_type<'py>(
+    py: Python<'py>,
+    text: &[u8],
+    mtype: i64,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let text = new_bytes(py, text)?.into_bound(py);
+    pair(text.as_any(), &new_int(py, mtype)?)
 }

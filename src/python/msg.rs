@@ -22,7 +22,7 @@ pub(super) use checks::{check_target, checked_messages, checked_selection};
 pub(super) use iterator::MessageIterator;
 pub(super) use message::Message;
 pub(super) use stat::MessageQueueStat;
-pub(super) use transfer::given_back;
+pub(super) use transfer::{given_back, receive_waiting, send_until, try_raw};
 use types::{Limit, MaxBytes, MaxSize, MessageType, Place, WantedType, selection};
 
 fn owned(queue: core::MessageQueue, owner: Owner) -> PyResult<core::MessageQueue> {
@@ -284,6 +284,8 @@ impl MessageQueue {
     ///     RemovedError: The queue is gone, perhaps while waiting.
     ///     AccessDeniedError: Its mode forbids it, perhaps only since then.
     ///     MemoryError: There is no memory for it; it stays, or goes to the queue's end.
+    ///     Whatever a signal handler raises: nothing was taken. A message that had come just then
+    ///         goes to the queue's end; where it can't, the call gives it, and raises the next time.
     ///
     /// See msgop(2), msgrcv.
     #[pyo3(

@@ -1,5 +1,6 @@
 //! `SemaphoreSet`; one member of a set is in `member`, what is held in `guard`.
 
+use nix::errno::Errno;
 use pyo3::Borrowed;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -10,10 +11,11 @@ use super::convert::{
 };
 use super::handle;
 use super::record::record;
-use super::wait::{Patience, Timeout, wait};
+use super::wait::{Timeout, raise_undone, wait, wait_detached};
 use crate::ipc::{Key, Mode};
 use crate::sem::{self as core, Creation, Operation, OperationFlags};
 use crate::sys;
+use crate::wait::Deadline;
 
 mod guard;
 mod member;
@@ -80,16 +82,32 @@ impl From<core::SemaphoreSetStat> for SemaphoreSetStat {
 
 /// Does the operations: tries, then waits.
 #[inline]
-fn operate(
+pub(super) fn operate(
     py: Python<'_>,
     set: core::SemaphoreSet,
     ops: &[Operation],
     timeout: Timeout,
 ) -> PyResult<sys::Result<()>> {
-    wait(py, timeout, |patience| match patience {
-        Patience::None => set.try_raw(ops),
-        Patience::Until(deadline) => set.wait_raw(ops, deadline),
-    })
+    match set.try_raw(ops) {
+        Err(Errno::EAGAIN) if timeout != Timeout::ZERO => {
+            operate_detached(py, set, ops, timeout.deadline())
+        }
+        answer => Ok(answer),
+    }
+}
+
+#[cold]
+fn operate_detached(
+    py: Python<'_>,
+    set: core::SemaphoreSet,
+    ops: &[Operation],
+    deadline: Deadline,
+) -> PyResult<sys::Result<()>> {
+    let answer = wait_detached(py, deadline, || set.wait_raw(ops, deadline))?;
+    if answer.is_ok() {
+        raise_undone(py, || set.reverse(ops))?;
+    }
+    Ok(answer)
 }
 
 /// Does the operations, or raises.
@@ -124,13 +142,13 @@ fn initial_values(key: Key, size: SetSize, values: Values) -> PyResult<Vec<u16>>
 
 /// Opens or creates by the protocol that never shows an uninitialised set.
 fn open_or_create(py: Python<'_>, mut creation: Creation) -> PyResult<core::SemaphoreSet> {
-    let opened = wait(py, Timeout::Endless, |patience| {
-        if let Patience::Until(_) = patience {
+    let opened = wait(py, Timeout::Endless, |may_wait| {
+        if may_wait {
             creation.wait()?;
         }
         match creation.step() {
             Ok(Some(set)) => Ok(Ok(set)),
-            Ok(None) => Err(nix::errno::Errno::EAGAIN),
+            Ok(None) => Err(Errno::EAGAIN),
             Err(error) => Ok(Err(error)),
         }
     })?;

@@ -36,17 +36,9 @@ impl Timeout {
     }
 }
 
-/// What an attempt may do.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Patience {
-    /// Not wait.
-    None,
-    /// Wait; it runs detached from the interpreter.
-    Until(Deadline),
-}
-
 /// Makes `attempt` until it succeeds or fails; EAGAIN or ENOMSG of it means that it would have to
-/// wait, and is the answer when the time is up.
+/// wait, and is the answer when the time is up. It is told whether it may wait: then it runs detached
+/// from the interpreter.
 ///
 /// # Errors
 /// What a signal handler raised. Then nothing has been done.
@@ -54,11 +46,11 @@ pub(super) enum Patience {
 pub(super) fn wait<T: Send>(
     py: Python<'_>,
     timeout: Timeout,
-    mut attempt: impl FnMut(Patience) -> sys::Result<T> + Send,
+    mut attempt: impl FnMut(bool) -> sys::Result<T> + Send,
 ) -> PyResult<sys::Result<T>> {
-    match attempt(Patience::None) {
+    match attempt(false) {
         Err(Errno::EAGAIN | Errno::ENOMSG) if timeout != Timeout::ZERO => {
-            wait_detached(py, timeout.deadline(), attempt)
+            wait_detached(py, timeout.deadline(), || attempt(true))
         }
         answer => Ok(answer),
     }
@@ -69,13 +61,13 @@ pub(super) fn wait<T: Send>(
 pub(super) fn wait_detached<T: Send>(
     py: Python<'_>,
     deadline: Deadline,
-    mut attempt: impl FnMut(Patience) -> sys::Result<T> + Send,
+    mut attempt: impl FnMut() -> sys::Result<T> + Send,
 ) -> PyResult<sys::Result<T>> {
     raise_late()?;
     // A signal that came before the call has begun to wait would not end it.
     py.check_signals()?;
     loop {
-        match py.detach(|| attempt(Patience::Until(deadline))) {
+        match py.detach(&mut attempt) {
             // Also without any handler: SIGSTOP and SIGCONT end a semop.
             Err(Errno::EINTR) => warn_of_pauses(py)?,
             Err(Errno::EAGAIN | Errno::ENOMSG) if !deadline.passed() => {}
@@ -104,6 +96,21 @@ pub(super) fn raise_later(error: PyErr) {
 #[inline]
 pub(super) fn raise_late() -> PyResult<()> {
     if EVER_LATE.load(Ordering::Relaxed) { LATE.take().map_or(Ok(()), Err) } else { Ok(()) }
+}
+
+/// For a call that has waited and done its work: what a signal handler raises that came just then.
+/// Leaves the call if `undo` could take the work back, else comes with the thread's next call: to
+/// whom a call raises, it has done nothing.
+#[cold]
+pub(super) fn raise_undone(py: Python<'_>, undo: impl FnOnce() -> bool) -> PyResult<()> {
+    match py.check_signals() {
+        Err(raised) if undo() => Err(raised),
+        Err(raised) => {
+            raise_later(raised);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Whether the program has been told that waits are rows of tries here.

@@ -12,7 +12,7 @@ use nix::sys::eventfd::EventFd;
 
 use super::signal::keep;
 use super::{REFIRE, claim};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::process::Generation;
 use crate::sys::signal::{SignalSet, ThreadTimer};
 
@@ -76,8 +76,12 @@ impl Sleeper {
             life(&its);
         });
         let thread = thread.map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
-            Error::from_errno("pthread_create", Errno::from_raw(errno))
+            let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EAGAIN));
+            // EAGAIN here is no wait whose time is up.
+            Error::from_errno("pthread_create", errno).of_kind(ErrorKind::LimitExceeded).because(
+                "no thread is to be had for the wait (RLIMIT_NPROC, /proc/sys/kernel/threads-max, \
+                 the cgroup's pids.max and memory limit them)",
+            )
         })?;
         Ok(Self { bell, thread: Some(thread), maker: Generation::current() })
     }

@@ -9,6 +9,7 @@ core is a failure, and is reported with the seed and the last calls that led to 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -27,8 +28,16 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 import sysv_ipc_rs
+from sysv_ipc_rs import compat
 
-MODULES = ["sysv_ipc_rs", "sysv_ipc_rs.interop", "sysv_ipc_rs.raw", "sysv_ipc_rs.system"]
+MODULES = [
+    "sysv_ipc_rs",
+    "sysv_ipc_rs.compat",
+    "sysv_ipc_rs.interop",
+    "sysv_ipc_rs.raw",
+    "sysv_ipc_rs.system",
+    "sysv_ipc_rs.aio",
+]
 BATCH = 1000
 SECONDS_A_BATCH = 120.0
 SHM_REMAP = 0o40000
@@ -122,6 +131,9 @@ class Caller:
         self.pool.append(sysv_ipc_rs.SemaphoreSet.create(size=4, values=1))
         memory = sysv_ipc_rs.SharedMemory.create(size=5000)
         self.pool += [memory, memory.attach(), memory.attach(readonly=True)]
+        self.pool.append(compat.Semaphore(None, compat.IPC_CREX, initial_value=3))
+        self.pool.append(compat.MessageQueue(None, compat.IPC_CREX))
+        self.pool.append(compat.SharedMemory(None, compat.IPC_CREX, size=5000))
 
     def keep(self, value: object) -> None:
         ours = type(value).__module__.startswith("sysv_ipc_rs") and not isinstance(value, OSError)
@@ -177,9 +189,17 @@ class Caller:
         "messages": lambda self: [self.buffer(), (2, self.buffer())],
         "ops": lambda self: (self.number(0, 1, 3), self.number(-1, 0, 1)),
         "id": lambda self: getattr(self.chance.choice(self.pool), "id", 0),
+        "flags": lambda self: self.number(0, 0o1000, 0o3000, 0o10000),
+        "message": buffer,
+        "s": buffer,
+        "byte_count": lambda self: self.number(0, 1, 5000, 10**12),
+        "delta": lambda self: self.number(1, 1, -2, 3),
+        "block": lambda self: self.chance.random() < 0.1,
         "kind": lambda self: self.chance.choice(["i32", "u32", "i64", "u64"]),
         "msgsz": lambda self: self.number(0, 8, 10**12),
         "nsems": lambda self: self.number(1, 4),
+        "semaphore": lambda self: self.one_of(sysv_ipc_rs.Semaphore),
+        "queue": lambda self: self.one_of(sysv_ipc_rs.MessageQueue),
     }
 
     def fresh(self) -> object:
@@ -202,7 +222,20 @@ class Caller:
 
     def call(self, function: Callable[..., object]) -> object:
         positional, named = self.arguments(function)
-        return function(*positional, **named)
+        answer: Any = function(*positional, **named)
+        if hasattr(answer, "__anext__"):
+            answer = answer.__anext__()
+        if not hasattr(answer, "__await__") or self.chance.random() < 0.1:
+            return answer
+
+        async def settle() -> object:
+            async with asyncio.timeout(0.002):
+                return await answer
+
+        return asyncio.run(settle())
+
+    def one_of(self, kind: type) -> object:
+        return self.chance.choice([thing for thing in self.pool if isinstance(thing, kind)])
 
     def arguments(self, function: Callable[..., object]) -> tuple[list[object], dict[str, object]]:
         try:

@@ -1,11 +1,9 @@
 """ipcs, ipcrm, ipcmk and lsipc of util-linux agree with what the package says."""
 
-import calendar
 import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -55,13 +53,7 @@ def made(letter: str) -> Iterator[Handle]:
 
 
 def details(letter: str, number: int) -> dict[str, str]:
-    """`ipcs -i` as a dict; times are seconds since the epoch."""
-    told = run("ipcs", f"-{letter}", "-i", str(number))
-    facts = dict(re.findall(r"(\w+) ?= ?([^\s=]+)(?=\s|,|$)", told))
-    for name, when in re.findall(r"(\w*time) ?= ?(.*\S)", told):
-        known = when != "Not set"
-        facts[name] = str(calendar.timegm(time.strptime(when)) if known else 0)
-    return {name: value.rstrip(",") for name, value in facts.items()}
+    return support.ipcs_facts(run("ipcs", f"-{letter}", "-i", str(number)))
 
 
 def same(facts: dict[str, str], stat: Stat, **names: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import support
 import sysv_ipc_rs as ipc
@@ -18,39 +19,76 @@ class Made(Protocol):
     def remove(self) -> None: ...
 
 
-MAKERS: dict[str, tuple[str, str, Callable[[], Made]]] = {
-    "semaphore sets": ("sem", "10 100000 500 50", lambda: ipc.SemaphoreSet.create(size=2)),
-    "queues": ("msgmni", "50", ipc.MessageQueue.create),
-    "segments": ("shmmni", "50", lambda: ipc.SharedMemory.create(size=1)),
+MAKERS: list[Callable[[], Made]] = [
+    lambda: ipc.SemaphoreSet.create(size=2),
+    ipc.MessageQueue.create,
+    lambda: ipc.SharedMemory.create(size=1),
+]
+
+
+class Full(NamedTuple):
+    """A limit that is hit when so many objects are there."""
+
+    make: Callable[[], Made]
+    most: int
+    file: str
+    value: object
+
+
+LIMITS = {
+    "SEMMNI": Full(lambda: ipc.SemaphoreSet.create(size=2), 50, "sem", "10 100000 500 50"),
+    "SEMMNS": Full(lambda: ipc.SemaphoreSet.create(size=2), 50, "sem", "10 100 500 32000"),
+    "MSGMNI": Full(ipc.MessageQueue.create, 50, "msgmni", 50),
+    "SHMMNI": Full(lambda: ipc.SharedMemory.create(size=1), 50, "shmmni", 50),
+    "SHMALL": Full(lambda: ipc.SharedMemory.create(size=1), 50, "shmall", 50),
 }
+# As they are in a new namespace.
+DEFAULTS = {
+    "SEMMNI": Full(ipc.SemaphoreSet.create, 32000, "sem", "32000 1024000000 500 32000"),
+    "MSGMNI": Full(ipc.MessageQueue.create, 32000, "msgmni", 32000),
+    "SHMMNI": Full(lambda: ipc.SharedMemory.create(size=1), 4096, "shmmni", 4096),
+}
+
+
+def fill(name: str, limit: Full, rounds: int) -> dict[str, int]:
+    """Make objects until the limit is hit, and free all; again and again."""
+    account = dict.fromkeys(["made", "refused by name"], 0)
+    for _ in range(rounds):
+        made: list[Made] = []
+        try:
+            while len(made) <= limit.most:
+                made.append(limit.make())
+        except ipc.LimitExceededError as error:
+            account["refused by name"] += name in str(error)
+        account["made"] += len(made)
+        for thing in made:
+            thing.remove()
+    account["left"] = len(support.objects())
+    return account
 
 
 def law_limits_are_hit_and_all_is_freed(scale: float) -> Law:
     rounds = max(3, int(100 * scale))
+    runs = [(name, limit, rounds) for name, limit in LIMITS.items()]
+    if scale >= 1:
+        runs += [(name, limit, 3) for name, limit in DEFAULTS.items()]
+    account: Counter[str] = Counter()
+    for name, limit, times in runs:
+        account["expected"] += times * limit.most
+        account["expected refusals"] += times
 
-    def inside() -> dict[str, int]:
-        account = dict.fromkeys(["made", "refused", "left"], 0)
-        for _ in range(rounds):
-            for _, _, make in MAKERS.values():
-                made: list[Made] = []
-                try:
-                    while True:
-                        made.append(make())
-                except ipc.LimitExceededError:
-                    account["refused"] += 1
-                account["made"] += len(made)
-                for thing in made:
-                    thing.remove()
-        account["left"] = len(support.objects())
-        return account
+        def inside(name: str = name, limit: Full = limit, times: int = times) -> dict[str, int]:
+            return fill(name, limit, times)
 
-    account = support.in_namespace(inside, **{file: value for file, value, _ in MAKERS.values()})
-    expected = rounds * 50 * len(MAKERS)
+        account.update(support.in_namespace(inside, **{limit.file: limit.value}))
     return Law(
         "at a limit a constructor is refused and leaves nothing; all can be freed",
-        f"{rounds} times every limit at 50 objects",
-        {**account, "expected": expected},
-        account["made"] == expected and account["left"] == 0,
+        f"{rounds} times each of {', '.join(LIMITS)} at 50 objects"
+        + (f"; 3 times {', '.join(DEFAULTS)} as they are" if scale >= 1 else ""),
+        dict(account),
+        account["made"] == account["expected"]
+        and account["refused by name"] == account["expected refusals"]
+        and account["left"] == 0,
     )
 
 
@@ -60,7 +98,7 @@ def law_failed_constructors_leave_nothing(scale: float) -> Law:
     def create() -> int:
         refused = 0
         for number in range(tries):
-            for _, _, make in MAKERS.values():
+            for make in MAKERS:
                 try:
                     thing = make()
                 except ipc.LimitExceededError:

@@ -9,7 +9,7 @@ use super::message::Message;
 use super::types::MessageType;
 use crate::msg::{self as core, Incoming, Outgoing, Room};
 use crate::python::buffer::{self, Bytes, LONG_COPY, WritableBytes};
-use crate::python::wait::{Timeout, raise_later, time_limit, wait_detached};
+use crate::python::wait::{Timeout, raise_later, raise_undone, time_limit, wait_detached};
 use crate::sys;
 use crate::wait::Deadline;
 
@@ -42,7 +42,7 @@ pub(super) fn load(outgoing: &mut Outgoing, data: &Bound<'_, PyAny>) -> PyResult
 
 /// Sends now or not at all.
 #[inline]
-fn try_raw(py: Python<'_>, outgoing: &Outgoing) -> sys::Result<()> {
+pub(in crate::python) fn try_raw(py: Python<'_>, outgoing: &Outgoing) -> sys::Result<()> {
     if outgoing.text_len() > LONG_COPY {
         py.detach(|| outgoing.attempt())
     } else {
@@ -52,7 +52,7 @@ fn try_raw(py: Python<'_>, outgoing: &Outgoing) -> sys::Result<()> {
 
 /// Sends, and waits until `deadline` while the queue is full.
 #[inline]
-fn send_until(
+pub(in crate::python) fn send_until(
     py: Python<'_>,
     outgoing: &Outgoing,
     timeout: Timeout,
@@ -61,7 +61,12 @@ fn send_until(
     match try_raw(py, outgoing) {
         Err(Errno::EAGAIN) if timeout != Timeout::ZERO => {
             let deadline = deadline();
-            wait_detached(py, deadline, |_| outgoing.wait(&mut time_limit(deadline)?))
+            let sent = wait_detached(py, deadline, || outgoing.wait(&mut time_limit(deadline)?))?;
+            if sent.is_ok() {
+                // Somebody may have it by now.
+                raise_undone(py, || false)?;
+            }
+            Ok(sent)
         }
         answer => Ok(answer),
     }
@@ -179,6 +184,27 @@ fn receive_raw(py: Python<'_>, incoming: &mut Incoming) -> sys::Result<()> {
     }
 }
 
+/// Receives, and waits while there is no message.
+#[inline]
+pub(in crate::python) fn receive_waiting(
+    py: Python<'_>,
+    incoming: &mut Incoming,
+    timeout: Timeout,
+) -> PyResult<sys::Result<()>> {
+    match receive_raw(py, incoming) {
+        Err(Errno::ENOMSG) if timeout != Timeout::ZERO => {
+            let deadline = timeout.deadline();
+            let received =
+                wait_detached(py, deadline, || incoming.wait(&mut time_limit(deadline)?))?;
+            if received.is_ok() {
+                raise_undone(py, || incoming.give_back_whole())?;
+            }
+            Ok(received)
+        }
+        answer => Ok(answer),
+    }
+}
+
 /// Receives, and waits while there is no message; whether one came in time.
 #[inline]
 pub(super) fn receive_in_time(
@@ -186,13 +212,7 @@ pub(super) fn receive_in_time(
     incoming: &mut Incoming,
     timeout: Timeout,
 ) -> PyResult<bool> {
-    let received = match receive_raw(py, incoming) {
-        Err(Errno::ENOMSG) if timeout != Timeout::ZERO => {
-            let deadline = timeout.deadline();
-            wait_detached(py, deadline, |_| incoming.wait(&mut time_limit(deadline)?))?
-        }
-        answer => answer,
-    };
+    let received = receive_waiting(py, incoming, timeout)?;
     in_time(incoming, received)
 }
 

@@ -12,7 +12,7 @@ use crate::ipc::Key;
 use crate::python::closable::Closable;
 use crate::python::convert::{Flag, ModeBits, NamedKey, Owner, Units};
 use crate::python::handle;
-use crate::python::wait::{Patience, Timeout, wait};
+use crate::python::wait::{Timeout, wait};
 use crate::sem::PhpEntry;
 
 /// A semaphore of PHP's `sem_get`: Python and PHP exclude each other, whoever starts or dies first.
@@ -49,10 +49,8 @@ impl std::hash::Hash for PhpSemaphore {
 
 impl PhpSemaphore {
     fn enter(py: Python<'_>, entry: &PhpEntry, timeout: Timeout) -> PyResult<Self> {
-        let entered = wait(py, timeout, |patience| match patience {
-            Patience::None => entry.attempt(None),
-            Patience::Until(deadline) => entry.attempt(Some(deadline)),
-        })?;
+        let deadline = timeout.deadline();
+        let entered = wait(py, timeout, |may_wait| entry.attempt(may_wait.then_some(deadline)))?;
         let user = entered.unwrap_or_else(|errno| Err(entry.late(errno)))?;
         let (set, max_acquire, auto_release) =
             (user.set(), user.max_acquire(), user.auto_release());
