@@ -22,11 +22,11 @@ UNSHARE := $(shell unshare --ipc true 2>/dev/null && echo unshare --ipc \
 SOURCES := $(shell find src python -type f -not -name '*.so' -not -name '*.pyc') \
 	Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
 TEST := build/test/bin/python
-PYTHON_FILES := python tests examples tools $(if $(wildcard benches/*.py),benches)
+PYTHON_FILES := python tests examples docs tools $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
-	instructions instructions-baseline interop interop-programs soak bench pictures fuzz asan faults \
-	free-threaded clean
+	instructions instructions-baseline interop interop-programs soak docs bench pictures fuzz \
+	asan faults free-threaded clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -87,6 +87,11 @@ soak: build/test.stamp ## the laws that need long runs
 		tests/test_state_machines.py tests/test_state_machine_memory.py \
 		tests/test_state_machine_waiting.py tests/test_lifetimes.py
 
+docs: build/docs.stamp ## the documentation site, in build/site
+	build/docs/bin/python -m sphinx --builder html --fresh-env --doctree-dir build/doctrees \
+		--fail-on-warning --keep-going --quiet docs build/site
+	build/docs/bin/python tools/check_links.py build/site
+
 bench: build/bench.stamp ## beside C and the peers, in one run
 	set -o pipefail; $(UNSHARE) cargo bench --quiet --locked --bench core -- --noplot | grep time:
 	$(UNSHARE) build/bench/bin/python -m pytest --quiet benches -p no:cacheprovider \
@@ -146,6 +151,11 @@ build/checkers.stamp: build/test/bin/python pyproject.toml
 build/test.stamp: build/checkers.stamp build/wheel.stamp
 	$(TEST) -m pip install --quiet --force-reinstall --no-deps dist/*.whl
 	$(TEST) -m pip install --quiet "$$(echo dist/*.whl)[cli]"
+	touch $@
+
+build/docs.stamp: build/docs/bin/python build/wheel.stamp
+	$< -m pip install --quiet --group docs
+	$< -m pip install --quiet --force-reinstall --no-deps dist/*.whl
 	touch $@
 
 build/bench.stamp: build/bench/bin/python build/wheel.stamp
