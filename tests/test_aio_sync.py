@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import pytest
 import support
@@ -14,6 +14,8 @@ from sysv_ipc_rs import aio, sync
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 T = TypeVar("T")
+
+Waiting: TypeAlias = "asyncio.Task[bool]"
 
 
 class Removable(Protocol):
@@ -319,15 +321,7 @@ def test_a_cancelled_task_passes_its_notification_on(
 ) -> None:
     async def main() -> None:
         ours = aio.AsyncCondition(condition)
-
-        async def wait() -> bool:
-            async with ours:
-                return await ours.wait()
-
-        first = asyncio.create_task(wait())
-        await until(lambda: queued(condition, NOTICES) == 1)
-        second = asyncio.create_task(wait())
-        await until(lambda: queued(condition, NOTICES) == 2)
+        first, second = await asleep(condition, ours, ours)
         async with ours:
             ours.notify()
             support.wait_for(lambda: queued(condition, NOTICES) == 1, "the first has it")
@@ -337,6 +331,98 @@ def test_a_cancelled_task_passes_its_notification_on(
             await first
         assert ipc.SemaphoreSet.from_id(condition.id).values == (1, 0, 0, 0, 0, 0)
         ours.close()
+
+    run(main())
+
+
+async def wait(condition: aio.AsyncCondition) -> bool:
+    async with condition:
+        return await condition.wait()
+
+
+async def asleep(condition: sync.Condition, *conditions: aio.AsyncCondition) -> list[Waiting]:
+    """Tasks that wait for notifications, one after the other."""
+    tasks = []
+    for number, each in enumerate(conditions):
+        tasks.append(asyncio.create_task(wait(each)))
+        await until(lambda: queued(condition, NOTICES) == number + 1)  # noqa: B023
+    return tasks
+
+
+def test_a_task_that_is_cancelled_while_it_waits_for_the_lock_passes_its_notification_on(
+    run: Run[None], condition: sync.Condition
+) -> None:
+    async def main() -> None:
+        ours = aio.AsyncCondition(condition)
+        first, second = await asleep(condition, ours, ours)
+        async with ours:
+            ours.notify()
+            await until(lambda: queued(condition) == 1)
+            first.cancel()
+        async with asyncio.timeout(20):
+            assert await second
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert ipc.SemaphoreSet.from_id(condition.id).values == (1, 0, 0, 0, 0, 0)
+        ours.close()
+
+    run(main())
+
+
+def test_all_tasks_that_are_notified_at_once_go_on_in_the_order_in_which_they_waited(
+    run: Run[None], condition: sync.Condition
+) -> None:
+    async def main() -> None:
+        ours, order = aio.AsyncCondition(condition), list[int]()
+        for _ in range(15):
+            tasks = await asleep(condition, *[ours] * 5)
+            for number, task in enumerate(tasks):
+                task.add_done_callback(lambda _, number=number: order.append(number))
+            async with ours:
+                ours.notify_all()
+            await asyncio.gather(*tasks)
+        assert order == list(range(5)) * 15
+        ours.close()
+
+    run(main())
+
+
+def test_closing_ends_the_wait_of_a_task_whose_lock_another_holds(
+    run: Run[None], condition: sync.Condition
+) -> None:
+    async def main() -> None:
+        ours, others = aio.AsyncCondition(condition), aio.AsyncCondition(condition)
+        first, second = await asleep(condition, ours, others)
+        async with others:
+            threads = len(support.threads())
+            await ours.close()
+            with pytest.raises(asyncio.CancelledError):
+                async with asyncio.timeout(20):
+                    await first
+            assert len(support.threads()) == threads - 1
+            # The lock is still held.
+            assert ipc.SemaphoreSet.from_id(condition.id)[0].value == 0
+            others.notify()
+        assert await second
+        others.close()
+
+    run(main())
+
+
+def test_closing_passes_a_notification_on(run: Run[None], condition: sync.Condition) -> None:
+    async def main() -> None:
+        ours, others = aio.AsyncCondition(condition), aio.AsyncCondition(condition)
+        first, second = await asleep(condition, ours, others)
+        async with others:
+            others.notify()
+            await until(lambda: queued(condition) == 1)
+            await ours.close()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+        async with asyncio.timeout(20):
+            assert await second
+        assert ipc.SemaphoreSet.from_id(condition.id).values[1:4] == (0, 0, 0)
+        others.close()
 
     run(main())
 

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
 from typing import SupportsIndex, TypeVar, final
@@ -13,6 +14,9 @@ from ._semaphore import ZeroWaiters
 from ._waiters import Done, Home, Room, Rooms, Seconds, Waiter
 
 T = TypeVar("T")
+
+# How long a notified waiter lets those go first who wait longer, in seconds.
+_SLOWER = 0.01
 
 
 class _EventRoom(Room):
@@ -96,8 +100,28 @@ class _ConditionRoom(LockRoom):
 
     def __init__(self, home: Home, condition: Condition) -> None:
         super().__init__(home, condition)
-        self.asleep: set[Waiter] = set()
+        # In the order of waiting, each with whether its wait is over.
+        self.asleep: OrderedDict[Waiter, bool] = OrderedDict()
         self.closed = False
+
+    @property
+    def _head(self) -> Waiter | None:
+        return next(iter(self.asleep), None)
+
+    async def turn(self, waiter: Waiter) -> None:
+        """Let those go first who were notified at the same time and wait longer: their threads may
+        be slower to tell."""
+        self.asleep[waiter] = True
+        end = time.monotonic() + _SLOWER
+        while waiter is not self._head and not waiter.expired and time.monotonic() < end:
+            waiter.rouse_in(_SLOWER)
+            await waiter.roused()
+
+    def leave(self, waiter: Waiter) -> None:
+        waiter.end()
+        self.asleep.pop(waiter, None)
+        if (head := self._head) and self.asleep[head]:
+            head.rouse()
 
     def close(self) -> None:
         self.closed = True
@@ -200,15 +224,21 @@ class AsyncCondition(Rooms[_ConditionRoom]):
         room = self._room()
         agent = NotificationAgent(self._condition)
         task, self._holder = self._holder, None
+        over = False
         try:
             await self._notified(room, agent, seconds)
+            over = True
         finally:
             agent.close()
             try:
                 cancelled = await self._take_again(room)
-                self._holder = task
-            finally:
-                notified = agent.leave()
+            except BaseException:
+                agent.forsake()
+                raise
+            self._holder = task
+            notified = agent.leave()
+            if notified and (cancelled or not over):
+                self._condition.notify()
         if cancelled:
             raise cancelled
         return notified
@@ -219,28 +249,27 @@ class AsyncCondition(Rooms[_ConditionRoom]):
         """Wait until the agent has a notification, or the time is up."""
         loop, waiter = asyncio.get_running_loop(), Waiter(seconds)
         loop.add_reader(agent.fileno(), waiter.rouse)
-        room.asleep.add(waiter)
+        room.asleep[waiter] = False
         try:
             while not (agent.is_over() or waiter.expired):
                 await waiter.roused()
+            await room.turn(waiter)
         finally:
-            room.asleep.discard(waiter)
-            waiter.end()
+            room.leave(waiter)
             if room.home.loop():
                 loop.remove_reader(agent.fileno())
 
     async def _take_again(self, room: _ConditionRoom) -> asyncio.CancelledError | None:
         """Take the lock whatever happens, but the end of all; the last cancelling meanwhile."""
         cancelled = None
-        while True:
+        while not room.closed:
             try:
                 await room.take(0, None)
             except asyncio.CancelledError as error:
-                if room.closed:
-                    raise
                 cancelled = error
             else:
                 return cancelled
+        raise cancelled or asyncio.CancelledError
 
     async def wait_for(self, predicate: Callable[[], T], timeout: Seconds = None) -> T:
         """Wait until a function's answer is true, looking again after each notification.
@@ -289,8 +318,12 @@ class AsyncCondition(Rooms[_ConditionRoom]):
         exc_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._holder = None
-        self._condition.__exit__(exc_type, exc_value, traceback)
+        if exc_value is None:
+            self.release()
+        # Who was closed while it waited holds it no longer.
+        elif self._holder is asyncio.current_task():
+            self._holder = None
+            self._condition.__exit__(exc_type, exc_value, traceback)
 
     def __repr__(self) -> str:
         return f"AsyncCondition({self._condition!r})"

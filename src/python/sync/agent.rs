@@ -176,17 +176,26 @@ impl NotificationAgent {
         self.agent.close(py);
     }
 
-    /// Of who holds the lock again, if it could have it: whether it was notified.
+    /// Of who holds the lock again: whether it was notified.
     fn leave(&self) -> PyResult<bool> {
-        let ended = *self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.condition.lock().is_held() {
-            self.condition.lock().restore(self.depth);
-        }
-        Ok(self.condition.leave(self.numbers, ended == Some(End::Done))?)
+        self.condition.lock().restore(self.depth);
+        Ok(self.condition.leave(self.numbers, self.woken())?)
+    }
+
+    /// Of who can't have the lock again: a notification goes to the next.
+    fn forsake(&self) -> PyResult<()> {
+        self.condition.put_back(self.woken());
+        self.condition.leave(self.numbers, false)?;
+        Ok(())
     }
 }
 
 impl NotificationAgent {
+    fn woken(&self) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        *ended == Some(End::Done)
+    }
+
     fn open(&self) -> PyResult<Arc<Core>> {
         self.agent.open("NotificationAgent", |_| true)
     }
