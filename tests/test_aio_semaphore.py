@@ -67,6 +67,29 @@ def test_it_has_all_public_methods_of_semaphore() -> None:
             assert parameters(ours) == parameters(theirs)
 
 
+@pytest.mark.parametrize("way", ["cancelled", "expired"])
+def test_a_token_that_comes_after_a_wait_that_ended_is_there_at_once(
+    run: Run[None], semaphore: ipc.Semaphore, way: str
+) -> None:
+    async def main() -> None:
+        async with AsyncSemaphore(semaphore) as tokens:
+            assert await tokens.acquire()
+            for _ in range(100):
+                waiting = asyncio.create_task(
+                    tokens.acquire(timeout=None if way == "cancelled" else 0.003)
+                )
+                if way == "cancelled":
+                    await standing(semaphore)
+                    waiting.cancel()
+                with suppress(asyncio.CancelledError, ipc.WaitTimeoutError):
+                    await waiting
+                semaphore.release()
+                assert semaphore.value == 1
+                assert semaphore.try_acquire()
+
+    run(main())
+
+
 def test_what_releases_does_so_at_the_call(semaphore: ipc.Semaphore) -> None:
     tokens = AsyncSemaphore(semaphore)
     tokens.release(4)

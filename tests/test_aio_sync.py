@@ -152,6 +152,22 @@ def test_a_cancelled_task_loses_neither_the_lock_nor_what_it_would_have_been_tol
         assert lock.owner_died
 
 
+def test_a_lock_that_is_released_after_a_cancelled_wait_is_free_at_once(
+    run: Run[None], lock: sync.Lock
+) -> None:
+    async def main() -> None:
+        ours = aio.AsyncLock(lock)
+        for _ in range(100):
+            assert await ours.acquire(False)
+            waiting = asyncio.create_task(ours.acquire())
+            await until(lambda: queued(lock) == 1)
+            await cancelled(waiting)
+            ours.release()
+        ours.close()
+
+    run(main())
+
+
 def test_closing_ends_the_waits_and_the_threads(run: Run[None], lock: sync.Lock) -> None:
     async def main() -> None:
         ours = aio.AsyncLock(lock)
@@ -373,15 +389,16 @@ def test_all_tasks_that_are_notified_at_once_go_on_in_the_order_in_which_they_wa
     run: Run[None], condition: sync.Condition
 ) -> None:
     async def main() -> None:
-        ours, order = aio.AsyncCondition(condition), list[int]()
+        ours = aio.AsyncCondition(condition)
         for _ in range(15):
+            order = list[Waiting]()
             tasks = await asleep(condition, *[ours] * 5)
-            for number, task in enumerate(tasks):
-                task.add_done_callback(lambda _, number=number: order.append(number))
+            for task in tasks:
+                task.add_done_callback(order.append)
             async with ours:
                 ours.notify_all()
             await asyncio.gather(*tasks)
-        assert order == list(range(5)) * 15
+            assert order == tasks
         ours.close()
 
     run(main())

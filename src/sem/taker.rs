@@ -93,7 +93,9 @@ impl Taker {
 
     /// Leaves the kernel's queue; what it has taken goes back.
     pub fn withdraw(&self) {
-        self.0.turn_to(None);
+        if self.0.turn_to(None) {
+            self.0.left();
+        }
     }
 
     /// The units, held with `SEM_UNDO`, if it has them. Otherwise, or where they have gone back

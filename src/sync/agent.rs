@@ -95,9 +95,16 @@ impl Agent {
         Ok(Self { stander, object: object.clone() })
     }
 
-    /// Begins to wait for it, or goes on; with `None` waits for nothing.
-    pub(crate) fn want(&self, wanted: Option<Wanted>) {
-        self.stander.turn_to(wanted);
+    /// Begins to wait for it, or goes on.
+    pub(crate) fn want(&self, wanted: Wanted) {
+        self.stander.turn_to(Some(wanted));
+    }
+
+    /// Leaves the kernel's queue; what it has got goes back.
+    pub(crate) fn withdraw(&self) {
+        if self.stander.turn_to(None) {
+            self.stander.left();
+        }
     }
 
     /// How it ended, if it has.

@@ -95,6 +95,11 @@ impl Sleeper {
         self.bell.ring();
     }
 
+    /// Whether [`Self::wake`] can.
+    pub(crate) fn can_wake(&self) -> bool {
+        !self.bell.is_silent()
+    }
+
     /// Takes [`Self::wake`] back, if the thread has not heard it yet.
     pub(crate) fn let_sleep(&self) {
         self.bell.hush();

@@ -20,6 +20,9 @@ const GRACE: Duration = Duration::from_millis(100);
 /// How long the thread stands at a time where nothing can wake it.
 const SLICE: Duration = Duration::from_millis(50);
 
+/// How long is waited at most until the thread has left the kernel's queue.
+const LEAVING: Duration = Duration::from_millis(10);
+
 /// What such a thread does in the kernel.
 pub(crate) trait Errand: Debug + Send + Sync + 'static {
     /// What is to be got.
@@ -86,6 +89,7 @@ impl<E: Errand> Shared<E> {
                 Ok(got) => self.errand.give_back(got),
                 Err(_) => {}
             }
+            self.changed.notify_all();
         }
     }
 
@@ -159,27 +163,40 @@ impl<E: Errand> Stander<E> {
     }
 
     /// Begins to get something, or goes on standing for it; with `None` leaves the kernel's queue.
-    /// What it has or stands for else is given up.
-    pub(crate) fn turn_to(&self, wanted: Option<E::Wanted>) {
+    /// What it has or stands for else is given up; whether [`Self::left`] has to be awaited, so
+    /// that the thread does not take for a moment what nobody wants any more.
+    pub(crate) fn turn_to(&self, wanted: Option<E::Wanted>) -> bool {
         if !self.is_ours() {
-            return;
+            return false;
         }
         let mut state = self.shared.state();
         if let Some((what, Ok(_))) = state.outcome
             && wanted == Some(what)
         {
-            return;
+            return false;
         }
         let _ = self.shared.event.read();
         self.shared.discard(&mut state);
-        match state.standing {
-            None => {}
+        let leaves = state.standing.is_some() && state.standing != wanted;
+        if leaves {
+            self.thread.wake();
+        } else if state.standing.is_some() {
             // It may have been told to leave, and not have heard it yet.
-            standing if standing == wanted => self.thread.let_sleep(),
-            Some(_) => self.thread.wake(),
+            self.thread.let_sleep();
         }
         state.wanted = wanted;
         self.shared.changed.notify_all();
+        leaves && self.thread.can_wake()
+    }
+
+    /// Waits until the thread stands for nothing but what is wanted, as it does soon.
+    pub(crate) fn left(&self) {
+        let astray = |state: &mut State<E>| {
+            state.standing.is_some() && state.standing != state.wanted && !state.closing
+        };
+        let state = self.shared.state();
+        // If it takes longer, the kernel or the processors are busy; it will go all the same.
+        drop(self.shared.changed.wait_timeout_while(state, LEAVING, astray));
     }
 
     /// What it has got, which is now the caller's. Otherwise, or where that has gone back

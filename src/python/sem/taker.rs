@@ -43,8 +43,9 @@ impl Taker {
     }
 
     /// Wants nothing any more; what has been taken goes back.
-    fn withdraw(&self) -> PyResult<()> {
-        self.open()?.withdraw();
+    fn withdraw(&self, py: Python<'_>) -> PyResult<()> {
+        let taker = self.open()?;
+        py.detach(|| taker.withdraw());
         Ok(())
     }
 

@@ -98,13 +98,14 @@ impl LockAgent {
 
     /// Begins to take it; an RWLock to read (0) or to write.
     fn want(&self, n: i16) -> PyResult<()> {
-        self.open()?.want(Some(self.of.wanted(n != 0)));
+        self.open()?.want(self.of.wanted(n != 0));
         Ok(())
     }
 
     /// Wants nothing any more; what has been taken goes back.
-    fn withdraw(&self) -> PyResult<()> {
-        self.open()?.want(None);
+    fn withdraw(&self, py: Python<'_>) -> PyResult<()> {
+        let agent = self.open()?;
+        py.detach(|| agent.withdraw());
         Ok(())
     }
 
@@ -149,7 +150,7 @@ impl NotificationAgent {
         let agent = Core::new(&condition.object)?;
         let numbers = condition.enter()?;
         let depth = condition.give_lock()?;
-        agent.want(Some(Wanted::Notification(numbers)));
+        agent.want(Wanted::Notification(numbers));
         let agent = Closable::new(agent);
         Ok(Self { agent, condition, numbers, depth, ended: Mutex::default() })
     }
@@ -164,7 +165,7 @@ impl NotificationAgent {
         let agent = self.open()?;
         let end = agent.collect()?;
         if end.is_none() {
-            agent.want(Some(Wanted::Notification(self.numbers)));
+            agent.want(Wanted::Notification(self.numbers));
         }
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         *ended = ended.or(end);
