@@ -98,6 +98,15 @@ class TestTimeouts:
         assert barrier.broken
         assert barrier.n_waiting == 0
 
+    @pytest.mark.parametrize("timeout", [0, 5e-324, None], ids=name)
+    def test_who_need_not_wait_at_a_barrier_passes_it(self, remove_later: Any, timeout: Any) -> None:
+        barrier = remove_later(sync.Barrier.create(parties=1))
+        for _ in range(3):
+            assert barrier.wait(timeout) == 0
+        barrier.reset()
+        assert barrier.wait(timeout) == 0
+        assert not barrier.broken
+
     def test_a_predicate_that_stays_false_is_what_a_wait_for_it_gives(self, make: Make) -> None:
         condition = make(sync.Condition)
         for timeout in SHORT:

@@ -15,8 +15,8 @@ pub(crate) struct Run {
     set: SemaphoreSet,
     program: &'static Program,
     at: usize,
-    /// Whether the waiting step has been tried since something was last done.
-    tried: bool,
+    /// The waiting steps that have been tried since something was last done, one a bit.
+    tried: u16,
     /// How many slots have been tried besides the first.
     slots: i16,
     /// What is known by now.
@@ -44,7 +44,7 @@ impl Run {
 
     #[inline]
     pub(crate) fn with(set: SemaphoreSet, program: &'static Program, numbers: Numbers) -> Self {
-        Self { set, program, at: 0, tried: false, slots: 0, numbers }
+        Self { set, program, at: 0, tried: 0, slots: 0, numbers }
     }
 
     /// Runs a program that never waits.
@@ -85,18 +85,20 @@ impl Run {
     fn run(&mut self, patience: Patience) -> sys::Result<End> {
         loop {
             let step = &self.program[self.at];
+            let this = 1 << self.at;
+            let tried = self.tried & this != 0;
             let next = match step.act {
                 Act::Try(ops) => match self.semop(ops, Patience::None) {
                     Err(Errno::EAGAIN) => step.again,
                     answer => answer.map(|()| step.done)?,
                 },
-                Act::Wait(_) if self.tried && matches!(patience, Patience::None) => {
+                Act::Wait(_) if tried && matches!(patience, Patience::None) => {
                     return Err(Errno::EAGAIN);
                 }
-                Act::Wait(_) if self.tried && patience.is_over() => step.expired,
+                Act::Wait(_) if tried && patience.is_over() => step.expired,
                 Act::Wait(ops) => {
                     let answer = self.semop(ops, patience);
-                    self.tried = answer.is_err();
+                    self.tried = if answer.is_err() { self.tried | this } else { 0 };
                     match answer {
                         Err(Errno::EAGAIN) => step.again,
                         answer => answer.map(|()| step.done)?,
@@ -127,7 +129,7 @@ impl Run {
         self.numbers.set(Number::Slot, if slot < last { slot + 1 } else { 0 });
         self.slots = self.slots.saturating_add(1);
         if self.slots <= last {
-            self.tried = false;
+            self.tried = 0;
         }
     }
 

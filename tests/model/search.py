@@ -24,8 +24,8 @@ class Process(NamedTuple):
     step: int
     numbers: Numbers
     undo: Values
-    # As `Run` in the crate has them.
-    tried: bool = False
+    # As `Run` in the crate has them: the steps that have been tried are one a bit.
+    tried: int = 0
     slots: int = 0
     # Whether it still goes as far as it can without sleeping.
     probing: bool = True
@@ -141,7 +141,7 @@ class Search:
         for name, value in self.call(number, process).numbers.items():
             numbers = put(numbers, name.replace("_", " "), value)
         return process._replace(
-            step=0, numbers=numbers, tried=False, slots=0, probing=True, late=False
+            step=0, numbers=numbers, tried=0, slots=0, probing=True, late=False
         )
 
     def go(self, state: State, number: int, to: int | str) -> State:
@@ -166,7 +166,8 @@ class Search:
         process = state.processes[number]
         step = self.step(number, process)
         if step.act == "wait":
-            state = replaced(state, number, process._replace(tried=code != DONE))
+            tried = 0 if code == DONE else process.tried | 1 << process.step
+            state = replaced(state, number, process._replace(tried=tried))
         return self.go(state, number, step.done if code == DONE else step.again)
 
     def move(self, state: State, number: int) -> State:
@@ -180,10 +181,10 @@ class Search:
             process = process._replace(
                 numbers=put(process.numbers, "slot", slot + 1 if slot < last else 0),
                 slots=min(slots, last + 1),
-                tried=process.tried and slots > last,
+                tried=process.tried if slots > last else 0,
             )
             return self.move(self.go(replaced(state, number, process), number, step.done), number)
-        if step.act == "wait" and process.tried:
+        if step.act == "wait" and process.tried >> process.step & 1:
             if process.late:
                 return self.go(state, number, step.expired)
             process = process._replace(probing=False)
@@ -283,7 +284,8 @@ class Search:
                 yield f"{number}: the time is up", late
             if state.signals and process.status == ASLEEP:
                 after = self.leave_sleep(state, number)._replace(signals=state.signals - 1)
-                again = process._replace(status=READY, tried=True)
+                tried = process.tried | 1 << process.step
+                again = process._replace(status=READY, tried=tried)
                 yield f"{number}: a signal", replaced(after, number, again)
                 if self.raising and not self.call(number, process).steady:
                     yield f"{number}: a handler raises", self.go(after, number, step.interrupted)
