@@ -22,10 +22,11 @@ UNSHARE := $(shell unshare --ipc true 2>/dev/null && echo unshare --ipc \
 SOURCES := $(shell find src python -type f -not -name '*.so' -not -name '*.pyc') \
 	Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
 TEST := build/test/bin/python
-PYTHON_FILES := python tests examples $(if $(wildcard benches/*.py),benches)
+PYTHON_FILES := python tests examples docs tools $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
-	instructions instructions-baseline soak bench fuzz asan faults free-threaded clean
+	instructions instructions-baseline interop interop-programs soak docs bench pictures fuzz \
+	asan faults free-threaded clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -73,6 +74,12 @@ test-python: build/test.stamp
 		assert sysv_ipc_rs.__file__.startswith(sys.prefix), "not the wheel is tested"'
 	$(UNSHARE) $(TEST) -m pytest
 
+interop: build/test.stamp interop-programs ## with the other programs that we talk to, which it installs
+	$(UNSHARE) $(TEST) -m pytest tests/interop
+
+interop-programs: build/checkers.stamp
+	$(TEST) tests/interop/programs.py
+
 soak: build/test.stamp ## the laws that need long runs
 	$(UNSHARE) $(TEST) tests/soak/run.py
 	$(UNSHARE) $(TEST) tests/hostile/random_calls.py --calls 1000000
@@ -80,12 +87,20 @@ soak: build/test.stamp ## the laws that need long runs
 		tests/test_state_machines.py tests/test_state_machine_memory.py \
 		tests/test_state_machine_waiting.py tests/test_lifetimes.py
 
+docs: build/docs.stamp ## the documentation site, in build/site
+	build/docs/bin/python -m sphinx --builder html --fresh-env --doctree-dir build/doctrees \
+		--fail-on-warning --keep-going --quiet docs build/site
+	build/docs/bin/python tools/check_links.py build/site
+
 bench: build/bench.stamp ## beside C and the peers, in one run
 	set -o pipefail; $(UNSHARE) cargo bench --quiet --locked --bench core -- --noplot | grep time:
 	$(UNSHARE) build/bench/bin/python -m pytest --quiet benches -p no:cacheprovider \
 		--benchmark-columns=min,median --benchmark-sort=min --benchmark-json=build/peers.json
 	$(UNSHARE) build/bench/bin/python benches/table.py --json build/bench.json --charts docs/img
 	$(UNSHARE) build/bench/bin/python benches/scale.py --json build/scale.json --charts docs/img
+
+pictures: build/test.stamp ## of ls, top and doctor, for the docs
+	$(UNSHARE) $(TEST) tools/pictures.py docs/img
 
 # Both need what only an unstable compiler offers, or a stable one that is told to.
 fuzz: export RUSTC_BOOTSTRAP = 1
@@ -136,6 +151,11 @@ build/checkers.stamp: build/test/bin/python pyproject.toml
 build/test.stamp: build/checkers.stamp build/wheel.stamp
 	$(TEST) -m pip install --quiet --force-reinstall --no-deps dist/*.whl
 	$(TEST) -m pip install --quiet "$$(echo dist/*.whl)[cli]"
+	touch $@
+
+build/docs.stamp: build/docs/bin/python build/wheel.stamp
+	$< -m pip install --quiet --group docs
+	$< -m pip install --quiet --force-reinstall --no-deps dist/*.whl
 	touch $@
 
 build/bench.stamp: build/bench/bin/python build/wheel.stamp

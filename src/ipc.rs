@@ -135,6 +135,9 @@ impl Mode {
     /// `0o600`: for the owner alone.
     pub const OWNER: Self = Self(0o600);
 
+    /// `0o666`: for everybody.
+    pub const EVERYBODY: Self = Self(0o666);
+
     /// Asks for no rights: opening then never fails for the mode's sake.
     pub(crate) const NONE: Self = Self(0);
 
@@ -359,6 +362,17 @@ fn check_owner(
          somebody else may have planted it"
     );
     Err(untrusted(subject, call, why))
+}
+
+/// Refuses an object whose key is not the one that it is remembered by: the id is another object's
+/// by now.
+pub(crate) fn same_key<C: Control>(id: i32, found: Key, remembered: i32) -> Result<()> {
+    if found.get() == remembered {
+        return Ok(());
+    }
+    let error = Error::new(C::CALL, Errno::EIDRM, C::subject(id));
+    let text = format!("its key is {found}, not {}: it has been removed", Key::new(remembered));
+    Err(error.of_kind(ErrorKind::Removed).because(text))
 }
 
 /// `open_or_create` with an `owner` other than us can't create: nobody else would own it.

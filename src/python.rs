@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 mod buffer;
 mod closable;
+mod compat;
 mod convert;
 mod error;
 mod handle;
@@ -16,6 +17,7 @@ mod readiness;
 mod record;
 mod sem;
 mod shm;
+mod sync;
 mod system;
 mod wait;
 
@@ -25,6 +27,8 @@ mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyModule;
 
+    #[pymodule_export]
+    use super::compat::compat;
     #[pymodule_export]
     use super::convert::{ftok, key_from_name};
     #[pymodule_export]
@@ -38,8 +42,8 @@ mod _core {
     use super::readiness::Readiness;
     #[pymodule_export]
     use super::sem::{
-        Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, Taker, checked_units,
-        reopen_semaphore, reopen_semaphore_set,
+        PhpSemaphore, Semaphore, SemaphoreGuard, SemaphoreSet, SemaphoreSetStat, Taker,
+        checked_units, reopen_php_semaphore, reopen_semaphore, reopen_semaphore_set,
     };
     #[pymodule_export]
     use super::shm::{
@@ -47,10 +51,16 @@ mod _core {
         reopen_shared_memory,
     };
     #[pymodule_export]
+    use super::sync::{
+        Barrier, BoundedSemaphore, Condition, Event, Lock, LockAgent, NotificationAgent, RLock,
+        RWLock, RWLockSide, reopen_barrier, reopen_bounded_semaphore, reopen_condition,
+        reopen_event, reopen_lock, reopen_rlock, reopen_rwlock, sync_protocols,
+    };
+    #[pymodule_export]
     use super::system::{
-        Limits, Orphan, Suspect, Usage, Waiters, attached_processes, ipc_namespace, limit_source,
-        limits, message_queues, orphans, semaphore_sets, shared_memory_segments, suspects, usage,
-        waiters, waiting_processes,
+        Limits, Orphan, Suspect, Usage, Use, Waiters, attached_processes, ipc_namespace,
+        limit_source, limits, message_queues, orphans, semaphore_sets, shared_memory_segments,
+        suspects, usage, uses, waiters, waiting_processes,
     };
     #[pymodule_export]
     use super::wait::{checked_timeout, set_wakeup_signal, wakeup_signal};

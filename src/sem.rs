@@ -19,11 +19,13 @@ use crate::wait::Deadline;
 mod create;
 mod guard;
 mod operation;
+mod php;
 mod taker;
 
 pub use create::Creation;
 pub use guard::SemaphoreGuard;
 pub use operation::{Operation, OperationFlags};
+pub use php::{PhpEntry, PhpSemaphore};
 pub use taker::Taker;
 
 /// What the kernel tells about a set (`struct semid_ds`).
@@ -218,6 +220,12 @@ impl SemaphoreSet {
     #[allow(clippy::len_without_is_empty, reason = "a set is never empty")]
     pub const fn len(&self) -> usize {
         self.len
+    }
+
+    /// The one that has this id, if there is one.
+    #[cfg(feature = "python")]
+    pub(crate) const fn bare(id: i32) -> Self {
+        Self { id, key: Key::PRIVATE, len: 1 }
     }
 
     /// How many of them a call can name: a set of more than 65,536 has members that none can.

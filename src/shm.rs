@@ -305,6 +305,12 @@ impl SharedMemory {
         Ok(Self { id, key: Key::new(ds.shm_perm.__key), size: ds.shm_segsz })
     }
 
+    /// The one that has this id, if there is one.
+    #[cfg(feature = "python")]
+    pub(crate) const fn bare(id: i32) -> Self {
+        Self { id, key: Key::PRIVATE, size: 0 }
+    }
+
     /// Refuses the segment unless `owner` both owns and created it.
     ///
     /// # Errors

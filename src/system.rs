@@ -14,6 +14,7 @@ use crate::sys;
 mod orphans;
 mod proc;
 mod suspects;
+mod uses;
 mod waiters;
 
 pub use orphans::{Orphan, orphans};
@@ -21,6 +22,7 @@ pub use proc::ipc_namespace;
 #[cfg(fuzzing)]
 pub(crate) use proc::parse_any;
 pub use suspects::{Suspect, SuspectedObject, suspects};
+pub use uses::{Use, uses};
 pub use waiters::{Waiters, waiters, waiting_processes};
 
 /// The kernel's limits of the calling process's IPC namespace, in the kernel's own units.
@@ -290,6 +292,7 @@ pub fn attached_processes(segment: &SharedMemory) -> Result<Vec<i32>> {
         return Ok(Vec::new());
     }
     let id = segment.id();
-    let attached = proc::processes()?.into_iter().filter(|process| process.has_attached(id));
+    let attached =
+        proc::processes()?.into_iter().filter(|process| process.segments().contains(&id));
     Ok(attached.map(|process| process.pid).collect())
 }

@@ -1,5 +1,6 @@
 """What several tests need: children, other users, own namespaces, waiting for facts."""
 
+import calendar
 import ctypes
 import errno
 import os
@@ -28,6 +29,7 @@ MakeSet = Callable[..., int]
 MakeQueue = Callable[..., int]
 MakeSegment = Callable[..., int]
 
+BUILD = Path(__file__).parent.parent / "build"
 NOBODY = 65534
 CLONE_NEWIPC = 0x08000000
 
@@ -165,6 +167,33 @@ class Child:
         if self._reader is not None:
             os.close(self._reader)
             self._reader = None
+
+
+class Holder:
+    """Another process that holds something until it is told to let it go, or killed."""
+
+    def __init__(self, take: Callable[[], object], give: Callable[[], object]) -> None:
+        def hold() -> None:
+            take()
+            os.write(self.told[1], b"x")
+            os.read(self.go[0], 1)
+            give()
+
+        self.told, self.go = os.pipe(), os.pipe()
+        self.child = Child(hold)
+        os.read(self.told[0], 1)
+
+    def let_go(self) -> None:
+        os.write(self.go[1], b"x")
+        self.child.join()
+
+    def __enter__(self) -> "Holder":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.child.__exit__(*exception)
+        for number in (*self.told, *self.go):
+            os.close(number)
 
 
 def in_child(function: Callable[[], T], uid: int | None = None) -> T:
@@ -367,6 +396,15 @@ def semget(key: int, size: int, flags: int) -> int:
     return number
 
 
+def ipcs_facts(told: str) -> dict[str, str]:
+    """What `ipcs -i` prints with TZ=UTC, as a dict; times are seconds since the epoch."""
+    facts = dict(re.findall(r"(\w+) ?= ?([^\s=]+)(?=\s|,|$)", told))
+    for name, when in re.findall(r"(\w*time) ?= ?(.*\S)", told):
+        known = when != "Not set"
+        facts[name] = str(calendar.timegm(time.strptime(when)) if known else 0)
+    return {name: value.rstrip(",") for name, value in facts.items()}
+
+
 def compiled(folder: Path, source: str, *options: str) -> Path:
     """A C program or library; the test is skipped where there is no compiler."""
     if not shutil.which("cc"):
@@ -376,3 +414,12 @@ def compiled(folder: Path, source: str, *options: str) -> Path:
     files = ["-o", str(binary), str(folder / "source.c")]
     subprocess.run(["cc", "-O1", "-Wall", "-Werror", *options, *files], check=True)
     return binary
+
+
+def pip(*arguments: str) -> None:
+    """Runs pip; the test is skipped where the package index can't be reached, but not in CI."""
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode != 0 and not os.environ.get("CI"):
+        pytest.skip(f"needs the package index: pip {' '.join(arguments)}")
+    assert ran.returncode == 0, ran.stderr

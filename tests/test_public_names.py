@@ -30,14 +30,15 @@ MODULES = [
 
 # These can't fail; those of `system` only where there is no System V IPC at all.
 NO_ERRORS = {
-    *("Readiness.close", "Attachment.detach", "AtomicInteger.load"),
-    *("ipc_namespace", "limits", "usage", "orphans", "suspects"),
+    *("Readiness.close", "PHPSemaphore.close", "Attachment.detach", "AtomicInteger.load"),
+    *("ipc_namespace", "limits", "usage", "uses", "orphans", "suspects"),
     *("semaphore_sets", "message_queues", "shared_memory_segments"),
 }
 # These make no System V call.
 NO_MANUAL_PAGE = {
     *("key_from_name", "Readiness.close", "Readiness.fileno", "orphans", "suspects"),
     *(f"Attachment.{name}" for name in ("read", "write", "fill", "atomic")),
+    *("SharedMemory.read", "SharedMemory.write"),
     *(f"AtomicInteger.{name}" for name in ("load", "store", "add", "sub", "exchange")),
     "AtomicInteger.compare_exchange",
 }
@@ -125,9 +126,9 @@ def test_every_public_name_is_where_it_says(module: str, name: str, thing: Any) 
         assert thing.__module__ != "sysv_ipc_rs._core"
 
 
-def stub_names() -> set[str]:
+def stub_names(file: str) -> set[str]:
     names = set()
-    for node in ast.parse((PACKAGE / "_core.pyi").read_text()).body:
+    for node in ast.parse((PACKAGE / file).read_text()).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names.add(node.name)
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -140,9 +141,13 @@ def stub_names() -> set[str]:
 
 
 def test_every_public_name_is_in_the_stubs() -> None:
-    core = vars(sys.modules["sysv_ipc_rs._core"])
-    native = {name for _, name, _ in [*THINGS, *MEMBERS] if name.split(".")[0] in core}
-    assert native - stub_names() == set()
+    core, own = vars(sys.modules["sysv_ipc_rs._core"]), ("compat", "raw")
+    rows = [(module.rpartition(".")[2], name) for module, name, _ in [*THINGS, *MEMBERS]]
+    native = {name for module, name in rows if module not in own and name.split(".")[0] in core}
+    assert native - stub_names("_core.pyi") == set()
+    for module in own:
+        names = {name for place, name in rows if place == module}
+        assert names - stub_names(f"{module}.pyi") == set()
     assert (PACKAGE / "py.typed").exists()
 
 
@@ -153,7 +158,7 @@ def test_the_module_needs_no_gil() -> None:
     assert "#[pymodule(gil_used = false)]" in (ROOT / "src" / "python.rs").read_text()
 
 
-@pytest.mark.parametrize("module", ["aio", "raw", "system"])
+@pytest.mark.parametrize("module", ["aio", "compat", "interop", "raw", "sync", "system"])
 def test_a_submodule_is_there_when_the_package_is_imported(module: str) -> None:
     code = f"import sys, sysv_ipc_rs; print(sysv_ipc_rs.{module}.__name__)"
     assert support.python_prints(code) == f"sysv_ipc_rs.{module}\n"

@@ -54,7 +54,9 @@ rm -f "$work"/wheels/*.whl
 # One by one: not every package can be built for such an interpreter, and an older one that is built
 # already will do.
 list='import tomllib
-print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["test"], sep="\n")'
+project = tomllib.load(open("pyproject.toml", "rb"))
+print(*project["dependency-groups"]["test"], sep="\n")
+print(*project["project"]["optional-dependencies"]["cli"], sep="\n")'
 "$venv/bin/python" -c "$list" | while read -r package; do
     "$venv/bin/python" -m pip install -q --prefer-binary "$package" >/dev/null 2>&1 \
         || echo "notice: $package can't be installed here, and what needs it is left out"

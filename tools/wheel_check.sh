@@ -27,6 +27,9 @@ while read -r version python; do
     build/tools/bin/python -m pip --python "$venv/bin/python" \
         install --quiet --no-index --no-deps dist/*.whl
     (cd build && "../$venv/bin/python" -c "$use")
+    # Alone it has no commands, and says so.
+    said=$("$venv/bin/sysv-ipc" ls 2>&1) && exit 1
+    [ "$said" = "sysv-ipc: its commands need click: pip install 'sysv-ipc-rs[cli]'" ]
 done <<<"$found"
 
 for version in 3.{11..14}; do

@@ -4,6 +4,7 @@ import contextlib
 import importlib.machinery
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,6 +35,26 @@ def imports(_: contextlib.ExitStack) -> Mapping[str, Run]:
         SYSV_IPC: importing("sysv_ipc"),
         "posix_ipc": importing("posix_ipc"),
         "multiprocessing.shared_memory": importing("multiprocessing.shared_memory"),
+    }
+
+
+def starting(*arguments: str) -> Run:
+    """Runs a new interpreter to its end."""
+    command = [sys.executable, "-I", *arguments]
+
+    def run(pieces: int) -> float:
+        begin = time.perf_counter_ns()
+        subprocess.run(command, check=True, capture_output=True)
+        return (time.perf_counter_ns() - begin) * pieces
+
+    return run
+
+
+@work("starting sysv-ipc ls", Goal("click", 1.5), seconds=5)
+def starts(_: contextlib.ExitStack) -> Mapping[str, Run]:
+    return {
+        OURS: starting("-m", "sysv_ipc_rs", "ls"),
+        "click": starting("-c", "import click"),
     }
 
 

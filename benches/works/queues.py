@@ -147,3 +147,17 @@ at_sizes("peek", peeking)
 def stat(stack: Stack) -> Mapping[str, Run]:
     queue = new_queue(stack)
     return {OURS: python("q.stat()", q=queue), C: c("msgctl_stat", queue.id)}
+
+
+@work("listing 32,000 queues, each", Goal(factor=1.5), seconds=2)
+def listing(stack: Stack) -> Mapping[str, Run]:
+    limits, usage = sysv_ipc_rs.system.limits(), sysv_ipc_rs.system.usage()
+    count = limits.msgmni - usage.message_queues
+    for _ in range(count):
+        new_queue(stack)
+    listed = python("for _ in queues(): pass", queues=sysv_ipc_rs.system.message_queues)
+    walked = c("msgctl_walk")
+    return {
+        OURS: lambda pieces: listed(1) * pieces / count,
+        C: lambda pieces: walked(1) * pieces / count,
+    }

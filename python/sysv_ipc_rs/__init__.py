@@ -70,7 +70,10 @@ __all__ = [
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import aio as aio
+    from . import compat as compat
+    from . import interop as interop
     from . import raw as raw
+    from . import sync as sync
     from . import system as system
 
 wakeup_signal: int | None
@@ -99,7 +102,7 @@ class _Module(types.ModuleType):
 
     def __getattr__(self, name: str) -> types.ModuleType:
         # Imported when first used: most programs need none of them, and asyncio is slow to import.
-        if name in {"aio", "raw", "system"}:
+        if name in {"aio", "compat", "interop", "raw", "sync", "system"}:
             return importlib.import_module(f"{self.__name__}.{name}")
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 

@@ -8,6 +8,7 @@ from ._core import (
     Orphan,
     Suspect,
     Usage,
+    Use,
     Waiters,
     attached_processes,
     ipc_namespace,
@@ -19,6 +20,7 @@ from ._core import (
     shared_memory_segments,
     suspects,
     usage,
+    uses,
     waiters,
     waiting_processes,
 )
@@ -28,6 +30,7 @@ __all__ = [
     "Orphan",
     "Suspect",
     "Usage",
+    "Use",
     "Waiters",
     "attached_processes",
     "ipc_namespace",
@@ -39,6 +42,7 @@ __all__ = [
     "shared_memory_segments",
     "suspects",
     "usage",
+    "uses",
     "waiters",
     "waiting_processes",
 ]

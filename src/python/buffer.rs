@@ -304,3 +304,13 @@ pub(super) fn new_message<'py>(
     let text = new_bytes(py, text)?.into_bound(py);
     pair(&new_int(py, mtype)?, text.as_any())
 }
+
+/// As [`new_message`], the bytes first.
+pub(super) fn new_text_and_type<'py>(
+    py: Python<'py>,
+    text: &[u8],
+    mtype: i64,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let text = new_bytes(py, text)?.into_bound(py);
+    pair(text.as_any(), &new_int(py, mtype)?)
+}

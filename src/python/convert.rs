@@ -71,6 +71,7 @@ impl NewKey {
 
 impl ModeBits {
     pub(super) const OURS: Self = Self(Mode::OWNER);
+    pub(super) const EVERYBODY: Self = Self(Mode::EVERYBODY);
 }
 
 impl Owner {

@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::convert::{ModeBits, NewOwner};
+pub(super) use crate::ipc::same_key;
 use crate::ipc::{Control, Key, PermissionChange};
-use crate::{Error, ErrorKind};
 
 /// `TypeError` of a class whose objects are made by `create` and `open`.
 #[cold]
@@ -33,17 +33,6 @@ pub(super) fn reduce<'py, const N: usize>(
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
     let function = py.import("sysv_ipc_rs._core")?.getattr(function)?;
     Ok((function, PyTuple::new(py, arguments)?))
-}
-
-/// Refuses an object whose key is not the one that its handle was pickled with: the id is another
-/// object's by now.
-pub(super) fn same_key<C: Control>(id: i32, found: Key, pickled: i32) -> PyResult<()> {
-    if found.get() == pickled {
-        return Ok(());
-    }
-    let error = Error::new(C::CALL, nix::errno::Errno::EIDRM, C::subject(id));
-    let text = format!("its key is {found}, not {}: it has been removed", Key::new(pickled));
-    Err(error.of_kind(ErrorKind::Removed).because(text).into())
 }
 
 /// `repr`, which makes no system call.

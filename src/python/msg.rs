@@ -22,7 +22,7 @@ pub(super) use checks::{check_target, checked_messages, checked_selection};
 pub(super) use iterator::MessageIterator;
 pub(super) use message::Message;
 pub(super) use stat::MessageQueueStat;
-pub(super) use transfer::given_back;
+pub(super) use transfer::{given_back, receive_waiting, send_until, try_raw};
 use types::{Limit, MaxBytes, MaxSize, MessageType, Place, WantedType, selection};
 
 fn owned(queue: core::MessageQueue, owner: Owner) -> PyResult<core::MessageQueue> {

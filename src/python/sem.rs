@@ -19,13 +19,16 @@ use crate::wait::Deadline;
 
 mod guard;
 mod member;
+mod php;
 mod taker;
 mod values;
 
+use guard::Entered;
 use values::{EachValue, Values};
 
 pub(super) use guard::SemaphoreGuard;
 pub(super) use member::{Semaphore, reopen_semaphore};
+pub(super) use php::{PhpSemaphore, reopen_php_semaphore};
 pub(super) use taker::{Taker, checked_units};
 
 record! {
@@ -79,7 +82,7 @@ impl From<core::SemaphoreSetStat> for SemaphoreSetStat {
 
 /// Does the operations: tries, then waits.
 #[inline]
-fn operate(
+pub(super) fn operate(
     py: Python<'_>,
     set: core::SemaphoreSet,
     ops: &[Operation],
@@ -138,7 +141,10 @@ fn initial_values(key: Key, size: SetSize, values: Values) -> PyResult<Vec<u16>>
 }
 
 /// Opens or creates by the protocol that never shows an uninitialised set.
-fn open_or_create(py: Python<'_>, mut creation: Creation) -> PyResult<core::SemaphoreSet> {
+pub(super) fn open_or_create(
+    py: Python<'_>,
+    mut creation: Creation,
+) -> PyResult<core::SemaphoreSet> {
     let opened = wait(py, Timeout::Endless, |may_wait| {
         if may_wait {
             creation.wait()?;
@@ -526,9 +532,9 @@ impl SemaphoreSet {
 }
 
 /// How long a set may stay uninitialised before it counts as abandoned.
-const INITIALISED_WITHIN: Timeout = Timeout::Within(std::time::Duration::from_secs(10));
+pub(super) const INITIALISED_WITHIN: Timeout = Timeout::Within(std::time::Duration::from_secs(10));
 
-fn creation(
+pub(super) fn creation(
     key: NamedKey,
     values: Vec<u16>,
     mode: Mode,

@@ -21,7 +21,7 @@ mod types;
 pub(super) use atomic::AtomicInteger;
 pub(super) use attachment::Attachment;
 pub(super) use iterator::AttachmentIterator;
-use mapping::Memory;
+pub(super) use mapping::Memory;
 use types::{Address, HugePageSize, LeastSize, NewSize};
 
 record! {

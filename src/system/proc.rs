@@ -64,10 +64,10 @@ pub(super) fn processes() -> Result<Vec<Process>> {
 }
 
 impl Process {
-    /// Whether the segment with this id is attached.
-    pub(super) fn has_attached(&self, id: i32) -> bool {
+    /// The ids of the segments that it has attached, each as often as it has.
+    pub(super) fn segments(&self) -> Vec<i32> {
         let maps = fs::read(self.folder.join("maps")).unwrap_or_default();
-        maps.split(|&byte| byte == b'\n').any(|line| mapped_segment(line) == Some(id))
+        maps.split(|&byte| byte == b'\n').filter_map(mapped_segment).collect()
     }
 
     /// The system calls in which its threads are blocked.
@@ -116,11 +116,16 @@ impl SystemCall {
         Some(Self { number, arguments })
     }
 
-    /// Whether it is one of `numbers`, on the object with this id.
-    pub(super) fn is_on(&self, numbers: &[i64], id: i32) -> bool {
+    /// The id that it was called with.
+    pub(super) fn id(&self) -> i32 {
         // The kernel takes an int: the low half of the register.
         let [a, b, c, d, ..] = self.arguments[0].to_le_bytes();
-        numbers.contains(&self.number) && i32::from_le_bytes([a, b, c, d]) == id
+        i32::from_le_bytes([a, b, c, d])
+    }
+
+    /// Whether it is one of `numbers`, on the object with this id.
+    pub(super) fn is_on(&self, numbers: &[i64], id: i32) -> bool {
+        numbers.contains(&self.number) && self.id() == id
     }
 }
 

@@ -23,6 +23,12 @@ pub struct Waiters {
 const SEMAPHORE_CALLS: [c_long; 2] = [SYS_semop, SYS_semtimedop];
 pub(super) const QUEUE_CALLS: [c_long; 2] = [SYS_msgsnd, SYS_msgrcv];
 
+/// What a blocked system call waits on, of the kinds that can be waited on.
+pub(super) fn kind_waited_on(call: &SystemCall) -> Option<Kind> {
+    let kinds = [Kind::SemaphoreSet, Kind::MessageQueue];
+    kinds.into_iter().find(|&kind| calls_on(kind).contains(&call.number))
+}
+
 /// The system calls that wait on an object of this kind.
 const fn calls_on(kind: Kind) -> &'static [c_long] {
     match kind {

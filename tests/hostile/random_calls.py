@@ -28,8 +28,16 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 import sysv_ipc_rs
+from sysv_ipc_rs import compat
 
-MODULES = ["sysv_ipc_rs", "sysv_ipc_rs.raw", "sysv_ipc_rs.system", "sysv_ipc_rs.aio"]
+MODULES = [
+    "sysv_ipc_rs",
+    "sysv_ipc_rs.compat",
+    "sysv_ipc_rs.interop",
+    "sysv_ipc_rs.raw",
+    "sysv_ipc_rs.system",
+    "sysv_ipc_rs.aio",
+]
 BATCH = 1000
 SECONDS_A_BATCH = 120.0
 SHM_REMAP = 0o40000
@@ -123,6 +131,9 @@ class Caller:
         self.pool.append(sysv_ipc_rs.SemaphoreSet.create(size=4, values=1))
         memory = sysv_ipc_rs.SharedMemory.create(size=5000)
         self.pool += [memory, memory.attach(), memory.attach(readonly=True)]
+        self.pool.append(compat.Semaphore(None, compat.IPC_CREX, initial_value=3))
+        self.pool.append(compat.MessageQueue(None, compat.IPC_CREX))
+        self.pool.append(compat.SharedMemory(None, compat.IPC_CREX, size=5000))
 
     def keep(self, value: object) -> None:
         ours = type(value).__module__.startswith("sysv_ipc_rs") and not isinstance(value, OSError)
@@ -178,6 +189,12 @@ class Caller:
         "messages": lambda self: [self.buffer(), (2, self.buffer())],
         "ops": lambda self: (self.number(0, 1, 3), self.number(-1, 0, 1)),
         "id": lambda self: getattr(self.chance.choice(self.pool), "id", 0),
+        "flags": lambda self: self.number(0, 0o1000, 0o3000, 0o10000),
+        "message": buffer,
+        "s": buffer,
+        "byte_count": lambda self: self.number(0, 1, 5000, 10**12),
+        "delta": lambda self: self.number(1, 1, -2, 3),
+        "block": lambda self: self.chance.random() < 0.1,
         "kind": lambda self: self.chance.choice(["i32", "u32", "i64", "u64"]),
         "msgsz": lambda self: self.number(0, 8, 10**12),
         "nsems": lambda self: self.number(1, 4),

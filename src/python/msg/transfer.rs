@@ -42,7 +42,7 @@ pub(super) fn load(outgoing: &mut Outgoing, data: &Bound<'_, PyAny>) -> PyResult
 
 /// Sends now or not at all.
 #[inline]
-fn try_raw(py: Python<'_>, outgoing: &Outgoing) -> sys::Result<()> {
+pub(in crate::python) fn try_raw(py: Python<'_>, outgoing: &Outgoing) -> sys::Result<()> {
     if outgoing.text_len() > LONG_COPY {
         py.detach(|| outgoing.attempt())
     } else {
@@ -52,7 +52,7 @@ fn try_raw(py: Python<'_>, outgoing: &Outgoing) -> sys::Result<()> {
 
 /// Sends, and waits until `deadline` while the queue is full.
 #[inline]
-fn send_until(
+pub(in crate::python) fn send_until(
     py: Python<'_>,
     outgoing: &Outgoing,
     timeout: Timeout,
@@ -184,14 +184,14 @@ fn receive_raw(py: Python<'_>, incoming: &mut Incoming) -> sys::Result<()> {
     }
 }
 
-/// Receives, and waits while there is no message; whether one came in time.
+/// Receives, and waits while there is no message.
 #[inline]
-pub(super) fn receive_in_time(
+pub(in crate::python) fn receive_waiting(
     py: Python<'_>,
     incoming: &mut Incoming,
     timeout: Timeout,
-) -> PyResult<bool> {
-    let received = match receive_raw(py, incoming) {
+) -> PyResult<sys::Result<()>> {
+    match receive_raw(py, incoming) {
         Err(Errno::ENOMSG) if timeout != Timeout::ZERO => {
             let deadline = timeout.deadline();
             let received =
@@ -199,10 +199,20 @@ pub(super) fn receive_in_time(
             if received.is_ok() {
                 raise_undone(py, || incoming.give_back_whole())?;
             }
-            received
+            Ok(received)
         }
-        answer => answer,
-    };
+        answer => Ok(answer),
+    }
+}
+
+/// Receives, and waits while there is no message; whether one came in time.
+#[inline]
+pub(super) fn receive_in_time(
+    py: Python<'_>,
+    incoming: &mut Incoming,
+    timeout: Timeout,
+) -> PyResult<bool> {
+    let received = receive_waiting(py, incoming, timeout)?;
     in_time(incoming, received)
 }
 

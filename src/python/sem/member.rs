@@ -1,14 +1,11 @@
 //! `Semaphore`: one member of a set.
 
-use std::sync::{Mutex, PoisonError};
-use std::thread::{self, ThreadId};
-
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::INITIALISED_WITHIN;
-use super::{SemaphoreGuard, SemaphoreSet, core};
+use super::{Entered, SemaphoreGuard, SemaphoreSet, core};
 use super::{creation, open_or_create, operate_or_raise, owned, try_operate, undo_flag};
 use crate::python::convert::{
     Flag, Id, Member, ModeBits, NamedKey, NewKey, Owner, Units, Value, no_index,
@@ -36,9 +33,7 @@ pub(super) fn number(index: usize) -> u16 {
 pub(crate) struct Semaphore {
     set: core::SemaphoreSet,
     index: u16,
-    /// Of the `with` blocks that are open on this handle. Never locked across a call into Python,
-    /// so that a fork finds it free.
-    entered: Mutex<Vec<(ThreadId, Py<SemaphoreGuard>)>>,
+    entered: Entered,
 }
 
 impl PartialEq for Semaphore {
@@ -55,7 +50,7 @@ impl std::hash::Hash for Semaphore {
 
 impl Semaphore {
     pub(super) fn new(set: core::SemaphoreSet, index: usize) -> Self {
-        Self { set, index: number(index), entered: Mutex::default() }
+        Self { set, index: number(index), entered: Entered::default() }
     }
 
     fn member(set: core::SemaphoreSet, index: Member) -> PyResult<Self> {
@@ -80,18 +75,6 @@ impl Semaphore {
 
     pub(super) fn taker(&self) -> PyResult<core::Taker> {
         Ok(core::Taker::new(self.set, self.index)?)
-    }
-
-    /// The guard of the `with` block that ends now: the newest of this thread, or, where a block is
-    /// left in another thread than it was entered in, the newest of all.
-    fn pop(&self) -> Option<Py<SemaphoreGuard>> {
-        let thread = thread::current().id();
-        let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);
-        match entered.iter().rposition(|(owner, _)| *owner == thread) {
-            Some(newest) => Some(entered.remove(newest)),
-            None => entered.pop(),
-        }
-        .map(|(_, guard)| guard)
     }
 }
 
@@ -421,8 +404,7 @@ impl Semaphore {
         // All that can fail comes before the units are taken, or gives them back.
         let guard = self.hold(py, Units::ONE, Timeout::Endless)?;
         let guard = Py::new(py, guard)?;
-        let entry = (thread::current().id(), guard.clone_ref(py));
-        self.entered.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        self.entered.push(guard.clone_ref(py));
         Ok(guard)
     }
 
@@ -434,10 +416,7 @@ impl Semaphore {
         traceback: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let _ = (exc_type, traceback);
-        match self.pop() {
-            Some(guard) => guard.get().leave(exc_value),
-            None => Ok(false),
-        }
+        self.entered.leave(exc_value)
     }
 
     /// A descriptor that is readable while `n` units can be taken.

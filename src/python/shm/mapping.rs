@@ -11,14 +11,16 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Wea
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::python::buffer::LONG_COPY;
 use crate::shm as core;
 
-/// A segment's memory in this process; unmapped, detached from the interpreter, when dropped.
+/// A segment's memory in this process; unmapped when dropped, detached from the interpreter if it
+/// is much.
 #[derive(Debug)]
-pub(super) struct Memory(Option<core::Attachment>);
+pub(in crate::python) struct Memory(Option<core::Attachment>);
 
 impl Memory {
-    pub(super) fn new(attachment: core::Attachment) -> Arc<Self> {
+    pub(in crate::python) fn new(attachment: core::Attachment) -> Arc<Self> {
         Arc::new(Self(Some(attachment)))
     }
 }
@@ -34,7 +36,9 @@ impl Deref for Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        Python::attach(|py| py.detach(|| drop(self.0.take())));
+        if self.size() > LONG_COPY {
+            Python::attach(|py| py.detach(|| drop(self.0.take())));
+        }
     }
 }
 

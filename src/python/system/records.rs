@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+use crate::ipc::Kind;
 use crate::python::msg::MessageQueueStat;
 use crate::python::record::{Several, record};
 use crate::python::sem::SemaphoreSetStat;
@@ -85,6 +86,18 @@ record! {
 }
 
 record! {
+    /// A process that waits on a set or a queue, or has a segment attached.
+    "sysv_ipc_rs.system" Use {
+        /// The kind of the object: `semaphore_set`, `message_queue` or `shared_memory`.
+        kind: String,
+        /// Its id.
+        id: i32,
+        /// The process.
+        pid: i32,
+    }
+}
+
+record! {
     /// A segment that is left over, and what tells so.
     "sysv_ipc_rs.system" Orphan {
         /// What the kernel tells about it.
@@ -152,6 +165,17 @@ impl From<core::Waiters> for Waiters {
     fn from(waiters: core::Waiters) -> Self {
         let core::Waiters { index, waiting, waiting_zero, pids } = waiters;
         Self { index, waiting, waiting_zero, pids: Several(pids) }
+    }
+}
+
+impl From<core::Use> for Use {
+    fn from(core::Use { kind, id, pid }: core::Use) -> Self {
+        let kind = match kind {
+            Kind::SemaphoreSet => "semaphore_set",
+            Kind::MessageQueue => "message_queue",
+            Kind::SharedMemory => "shared_memory",
+        };
+        Self { kind: kind.to_owned(), id, pid }
     }
 }
 

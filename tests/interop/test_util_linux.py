@@ -1,24 +1,17 @@
 """ipcs, ipcrm, ipcmk and lsipc of util-linux agree with what the package says."""
 
-import calendar
 import json
 import os
 import re
-import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+import programs
 import pytest
 import support
 import sysv_ipc_rs as ipc
 from sysv_ipc_rs import system
-
-pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("ipcs", "ipcrm", "ipcmk", "lsipc"))),
-    reason="needs util-linux with its IPC tools",
-)
 
 Handle = ipc.SemaphoreSet | ipc.MessageQueue | ipc.SharedMemory
 Stat = ipc.SemaphoreSetStat | ipc.MessageQueueStat | ipc.SharedMemoryStat
@@ -31,8 +24,9 @@ LETTERS: dict[str, type[Handle]] = {
 MAKE = {"s": ("-S", "3"), "q": ("-Q",), "m": ("-M", "5000")}
 
 
-def run(*command: str) -> str:
+def run(name: str, *arguments: str) -> str:
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+    command = [programs.program(name), *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return ended.stdout
 
@@ -59,13 +53,7 @@ def made(letter: str) -> Iterator[Handle]:
 
 
 def details(letter: str, number: int) -> dict[str, str]:
-    """`ipcs -i` as a dict; times are seconds since the epoch."""
-    told = run("ipcs", f"-{letter}", "-i", str(number))
-    facts = dict(re.findall(r"(\w+) ?= ?([^\s=]+)(?=\s|,|$)", told))
-    for name, when in re.findall(r"(\w*time) ?= ?(.*\S)", told):
-        known = when != "Not set"
-        facts[name] = str(calendar.timegm(time.strptime(when)) if known else 0)
-    return {name: value.rstrip(",") for name, value in facts.items()}
+    return support.ipcs_facts(run("ipcs", f"-{letter}", "-i", str(number)))
 
 
 def same(facts: dict[str, str], stat: Stat, **names: str) -> None:

@@ -1,0 +1,58 @@
+//! From the kernel's errno to the exceptions of `sysv_ipc_rs.compat`.
+
+use nix::errno::Errno;
+use pyo3::exceptions::{PyAttributeError, PyMemoryError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+/// A class of exceptions that the Python module defines.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Class {
+    Error,
+    Permissions,
+    Existential,
+    Busy,
+    NotAttached,
+}
+
+impl Class {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "Error",
+            Self::Permissions => "PermissionsError",
+            Self::Existential => "ExistentialError",
+            Self::Busy => "BusyError",
+            Self::NotAttached => "NotAttachedError",
+        }
+    }
+
+    fn get(self, py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+        static CLASSES: [PyOnceLock<Py<PyType>>; 5] = [const { PyOnceLock::new() }; 5];
+        CLASSES[self as usize].import(py, "sysv_ipc_rs.compat", self.name())
+    }
+
+    /// An exception of this class.
+    #[cold]
+    pub(super) fn with(self, errno: Errno, text: &str) -> PyErr {
+        Python::attach(|py| match self.get(py) {
+            Ok(class) => PyErr::from_type(class.clone(), (errno as i32, text.to_owned())),
+            Err(failed) => failed,
+        })
+    }
+}
+
+/// What every kind of object says to these.
+#[cold]
+pub(super) fn common(errno: Errno) -> PyErr {
+    match errno {
+        Errno::ENOMEM => PyMemoryError::new_err("Not enough memory"),
+        errno => Python::attach(|py| crate::python::error::errno_error(py, errno)),
+    }
+}
+
+/// What a read-only attribute says that is a plain member in C.
+#[cold]
+pub(super) fn readonly<T>() -> PyResult<T> {
+    Err(PyAttributeError::new_err("readonly attribute"))
+}
