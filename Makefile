@@ -88,8 +88,8 @@ soak: build/test.stamp ## the laws that need long runs
 		tests/test_state_machine_waiting.py tests/test_lifetimes.py
 
 docs: build/docs.stamp ## the documentation site, in build/site
-	build/docs/bin/python -m sphinx --builder html --doctree-dir build/doctrees --fail-on-warning \
-		--keep-going --quiet docs build/site
+	build/docs/bin/python -m sphinx --builder html --fresh-env --doctree-dir build/doctrees \
+		--fail-on-warning --keep-going --quiet docs build/site
 	build/docs/bin/python tools/check_links.py build/site
 
 bench: build/bench.stamp ## beside C and the peers, in one run
