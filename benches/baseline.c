@@ -4,6 +4,7 @@
  * call failed. */
 
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -39,6 +40,32 @@ double semop_pair(int id, int flags, long n)
 {
     struct sembuf take = {0, -1, flags}, give = {0, 1, flags};
     TIMED(n, semop(id, &take, 1) == 0 && semop(id, &give, 1) == 0);
+}
+
+/* Several calls by turns: a `semop` each that is done, or refused with EAGAIN; without operations it
+ * is GETVAL. */
+struct row {
+    struct sembuf *ops;
+    long count;
+    long refused;
+};
+
+static int do_row(int id, const struct row *row)
+{
+    if (!row->count)
+        return semctl(id, 0, GETVAL) >= 0;
+    int answer = semop(id, row->ops, row->count);
+    return row->refused ? answer < 0 && errno == EAGAIN : answer == 0;
+}
+
+double semop_rows(int id, const struct row *rows, long count, long n)
+{
+    double begin = now();
+    for (long i = 0; i < n; i++)
+        for (long at = 0; at < count; at++)
+            if (!do_row(id, &rows[at]))
+                return -1;
+    return now() - begin;
 }
 
 double semtimedop_pair(int id, long n)

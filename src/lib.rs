@@ -27,6 +27,7 @@ pub mod msg;
 pub mod readiness;
 pub mod sem;
 pub mod shm;
+pub mod sync;
 mod sys;
 pub mod system;
 pub mod wait;

@@ -17,6 +17,7 @@ mod readiness;
 mod record;
 mod sem;
 mod shm;
+mod sync;
 mod system;
 mod wait;
 
@@ -48,6 +49,12 @@ mod _core {
     use super::shm::{
         AtomicInteger, Attachment, AttachmentIterator, SharedMemory, SharedMemoryStat,
         reopen_shared_memory,
+    };
+    #[pymodule_export]
+    use super::sync::{
+        Barrier, BoundedSemaphore, Condition, Event, Lock, LockAgent, NotificationAgent, RLock,
+        RWLock, RWLockSide, reopen_barrier, reopen_bounded_semaphore, reopen_condition,
+        reopen_event, reopen_lock, reopen_rlock, reopen_rwlock, sync_protocols,
     };
     #[pymodule_export]
     use super::system::{

@@ -10,6 +10,7 @@ use crate::sys::signal::{SignalSet, ThreadTimer};
 
 mod signal;
 pub(crate) mod sleeper;
+pub(crate) mod stander;
 
 #[cfg(fuzzing)]
 pub(crate) use signal::blocked_mask as parse_blocked_mask;

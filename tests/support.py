@@ -169,6 +169,33 @@ class Child:
             self._reader = None
 
 
+class Holder:
+    """Another process that holds something until it is told to let it go, or killed."""
+
+    def __init__(self, take: Callable[[], object], give: Callable[[], object]) -> None:
+        def hold() -> None:
+            take()
+            os.write(self.told[1], b"x")
+            os.read(self.go[0], 1)
+            give()
+
+        self.told, self.go = os.pipe(), os.pipe()
+        self.child = Child(hold)
+        os.read(self.told[0], 1)
+
+    def let_go(self) -> None:
+        os.write(self.go[1], b"x")
+        self.child.join()
+
+    def __enter__(self) -> "Holder":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.child.__exit__(*exception)
+        for number in (*self.told, *self.go):
+            os.close(number)
+
+
 def in_child(function: Callable[[], T], uid: int | None = None) -> T:
     """Call it in a forked process, perhaps as another user."""
     with Child(function, uid) as child:

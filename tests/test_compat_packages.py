@@ -46,20 +46,23 @@ def run(*command: str, packages: Path, replaced: Path) -> str:
     return ran.stdout
 
 
-# Its tests sleep most of their time, so these parts run side by side.
-PARTS = [
-    "lock",
-    "join and not lock",
-    "leave and not join and not lock",
-    "not lock and not join and not leave",
-]
+# How many of its tests pass. They sleep most of their time, so the parts run side by side.
+PARTS = {
+    "lock": 22,
+    "join and not lock": 1,
+    "leave and not join and not lock": 1,
+    "not lock and not join and not leave": 12,
+}
 
 
 def test_the_coordination_library_passes_its_own_tests(packages: Path, replaced: Path) -> None:
-    """tooz: locks and groups by semaphores and shared memory. With the incumbent 21 pass, since
-    the others need timeouts."""
+    """tooz: locks and groups by semaphores and shared memory; outside CI only the locks.
+
+    With the incumbent 21 pass of the 36, since the others need timeouts.
+    """
     if not support.may_unshare():
         pytest.skip("needs the right to IPC namespaces of its own: it leaves semaphores behind")
+    parts = PARTS if os.environ.get("CI") else {"lock": PARTS["lock"]}
     tests = packages / "tooz" / "tests" / "test_coordination.py"
     options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(packages)]
     started = [
@@ -70,7 +73,7 @@ def test_the_coordination_library_passes_its_own_tests(packages: Path, replaced:
             stdout=subprocess.PIPE,
             text=True,
         )
-        for part in PARTS
+        for part in parts
     ]
     try:
         told = [part.communicate(timeout=120)[0] for part in started]
@@ -78,9 +81,9 @@ def test_the_coordination_library_passes_its_own_tests(packages: Path, replaced:
         for part in started:
             part.kill()
             part.wait()
-    assert [part.returncode for part in started] == [0] * len(PARTS), told
     passed = [re.search(r"(\d+) passed", text) for text in told]
-    assert sum(int(found[1]) for found in passed if found) == 36, told
+    assert [int(found[1]) if found else 0 for found in passed] == list(parts.values()), told
+    assert not re.search(r"\d (failed|error)", "".join(told)), told
 
 
 PIPE = """

@@ -19,7 +19,7 @@ import support
 SOURCES = "sysv_ipc-1.2.0"
 # It wants type 2 for `receive(-2)` while type 1 waits. Its own decorator leaves it out on Linux.
 WRONG = "test_message_type_receive_specific_order"
-TESTS = 137
+PASSED = 136
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def change(file: Path, before: str, after: str) -> None:
 
 def test_its_whole_suite_passes(copy: Path, replaced: Path) -> None:
     told = run("-m", "unittest", "discover", "--verbose", cwd=copy, replaced=replaced)
-    assert f"Ran {TESTS} tests" in told
+    assert told.count(" ... ok\n") == PASSED
     assert told.endswith("\nOK (skipped=1)\n"), told
     # Those of timeouts are among them, which the incumbent's own wheel leaves out.
     assert re.findall(r"^(\w+) .* \.\.\. skipped", told, re.MULTILINE) == [WRONG]

@@ -158,7 +158,7 @@ def test_the_module_needs_no_gil() -> None:
     assert "#[pymodule(gil_used = false)]" in (ROOT / "src" / "python.rs").read_text()
 
 
-@pytest.mark.parametrize("module", ["aio", "compat", "interop", "raw", "system"])
+@pytest.mark.parametrize("module", ["aio", "compat", "interop", "raw", "sync", "system"])
 def test_a_submodule_is_there_when_the_package_is_imported(module: str) -> None:
     code = f"import sys, sysv_ipc_rs; print(sysv_ipc_rs.{module}.__name__)"
     assert support.python_prints(code) == f"sysv_ipc_rs.{module}\n"

@@ -1,5 +1,5 @@
 """All works."""
 
-from . import WORKS, compat, memory, package, processes, queues, semaphores
+from . import WORKS, compat, memory, package, processes, queues, semaphores, sync
 
-__all__ = ["WORKS", "compat", "memory", "package", "processes", "queues", "semaphores"]
+__all__ = ["WORKS", "compat", "memory", "package", "processes", "queues", "semaphores", "sync"]

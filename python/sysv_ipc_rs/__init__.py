@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from . import compat as compat
     from . import interop as interop
     from . import raw as raw
+    from . import sync as sync
     from . import system as system
 
 wakeup_signal: int | None
@@ -101,7 +102,7 @@ class _Module(types.ModuleType):
 
     def __getattr__(self, name: str) -> types.ModuleType:
         # Imported when first used: most programs need none of them, and asyncio is slow to import.
-        if name in {"aio", "compat", "interop", "raw", "system"}:
+        if name in {"aio", "compat", "interop", "raw", "sync", "system"}:
             return importlib.import_module(f"{self.__name__}.{name}")
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 

@@ -141,7 +141,10 @@ fn initial_values(key: Key, size: SetSize, values: Values) -> PyResult<Vec<u16>>
 }
 
 /// Opens or creates by the protocol that never shows an uninitialised set.
-fn open_or_create(py: Python<'_>, mut creation: Creation) -> PyResult<core::SemaphoreSet> {
+pub(super) fn open_or_create(
+    py: Python<'_>,
+    mut creation: Creation,
+) -> PyResult<core::SemaphoreSet> {
     let opened = wait(py, Timeout::Endless, |may_wait| {
         if may_wait {
             creation.wait()?;
@@ -529,9 +532,9 @@ impl SemaphoreSet {
 }
 
 /// How long a set may stay uninitialised before it counts as abandoned.
-const INITIALISED_WITHIN: Timeout = Timeout::Within(std::time::Duration::from_secs(10));
+pub(super) const INITIALISED_WITHIN: Timeout = Timeout::Within(std::time::Duration::from_secs(10));
 
-fn creation(
+pub(super) fn creation(
     key: NamedKey,
     values: Vec<u16>,
     mode: Mode,

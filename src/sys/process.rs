@@ -15,6 +15,12 @@ static NEWEST: AtomicU64 = AtomicU64::new(1);
 static WIPED_IN_CHILD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 
 impl Generation {
+    /// As a number, never 0.
+    #[inline]
+    pub(crate) const fn number(self) -> u64 {
+        self.0
+    }
+
     /// The generation of the calling process.
     #[inline]
     pub(crate) fn current() -> Self {

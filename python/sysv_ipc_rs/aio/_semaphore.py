@@ -15,54 +15,12 @@ from .._core import (
     checked_timeout,
     checked_units,
 )
-from ._waiters import Done, Home, Line, Room, Seconds, Waiter, Wrapper, expired
+from ._waiters import Done, Home, Line, Room, Seconds, Takers, Waiter, Wrapper, expired
 
 T = TypeVar("T")
 
 
-class _Takers:
-    """Those who wait for units. A thread stands in the kernel's queue for the first of them; what
-    it gets stays with it until that waiter, in the step in which it returns, collects it."""
-
-    def __init__(self, home: Home, semaphore: Semaphore) -> None:
-        self._line = Line(home, lambda: Taker(semaphore))
-        self.close = self._line.close
-
-    def __bool__(self) -> bool:
-        return bool(self._line.waiters)
-
-    def _readable(self) -> None:
-        if head := self._line.head:
-            head.rouse()
-
-    async def take(
-        self, units: int, seconds: float | None, collect: Callable[[Taker], T | None]
-    ) -> T | None:
-        """What `collect` gives once there are units for this waiter; None when its time is up."""
-        line, waiter = self._line, Waiter(seconds)
-        try:
-            line.enter(waiter, units, self._readable)
-            while True:
-                if waiter is line.head:
-                    line.source.want(units)
-                await waiter.roused()
-                if waiter is line.head and (taken := collect(line.source)):
-                    return taken
-                if waiter.expired:
-                    return None
-        finally:
-            waiter.end()
-            self._leave(waiter)
-
-    def _leave(self, waiter: Waiter) -> None:
-        was_first = waiter is self._line.head
-        if self._line.leave(waiter):
-            self._line.source.withdraw()
-        elif was_first:
-            self._line.source.want(next(iter(self._line.waiters.values())))
-
-
-class _ZeroWaiters:
+class ZeroWaiters:
     """Those who wait for the value 0, which lets all of them go at once."""
 
     def __init__(self, home: Home, semaphore: Semaphore) -> None:
@@ -74,9 +32,15 @@ class _ZeroWaiters:
     def _readable(self) -> None:
         # What is wrong each of them finds by itself.
         with suppress(IPCError):
-            if not self._line.source.was_zero():
-                return
-            self._let_go.update(self._line.waiters)
+            if self._line.source.was_zero():
+                self.let_go()
+            return
+        for waiter in self._line.waiters:
+            waiter.rouse()
+
+    def let_go(self) -> None:
+        """All who wait now: it is known that the value was 0."""
+        self._let_go.update(self._line.waiters)
         for waiter in self._line.waiters:
             waiter.rouse()
 
@@ -106,8 +70,8 @@ class _Room(Room):
 
     def __init__(self, home: Home, semaphore: Semaphore) -> None:
         super().__init__(home)
-        self.takers = _Takers(home, semaphore)
-        self.zero_waiters = _ZeroWaiters(home, semaphore)
+        self.takers = Takers(home, lambda: Taker(semaphore))
+        self.zero_waiters = ZeroWaiters(home, semaphore)
 
     def close(self) -> None:
         self.takers.close()

@@ -188,6 +188,60 @@ class Line(Generic[S]):
             self._source.close()
 
 
+class TakingSource(Source, Protocol):
+    """One whose thread takes what is wanted."""
+
+    def want(self, n: int, /) -> None: ...
+    def withdraw(self) -> None: ...
+
+
+K = TypeVar("K", bound=TakingSource)
+T = TypeVar("T")
+
+
+class Takers(Generic[K]):
+    """Those who wait to take something. A thread stands in the kernel's queue for the first of
+    them; what it gets stays with it until that waiter, in the step in which it returns, collects
+    it."""
+
+    def __init__(self, home: Home, make: Callable[[], K]) -> None:
+        self._line = Line(home, make)
+        self.close = self._line.close
+
+    def __bool__(self) -> bool:
+        return bool(self._line.waiters)
+
+    def _readable(self) -> None:
+        if head := self._line.head:
+            head.rouse()
+
+    async def take(
+        self, number: int, seconds: float | None, collect: Callable[[K], T | None]
+    ) -> T | None:
+        """What `collect` gives once this waiter can have it; None when its time is up."""
+        line, waiter = self._line, Waiter(seconds)
+        try:
+            line.enter(waiter, number, self._readable)
+            while True:
+                if waiter is line.head:
+                    line.source.want(number)
+                await waiter.roused()
+                if waiter is line.head and (taken := collect(line.source)):
+                    return taken
+                if waiter.expired:
+                    return None
+        finally:
+            waiter.end()
+            self._leave(waiter)
+
+    def _leave(self, waiter: Waiter) -> None:
+        was_first = waiter is self._line.head
+        if self._line.leave(waiter):
+            self._line.source.withdraw()
+        elif was_first:
+            self._line.source.want(next(iter(self._line.waiters.values())))
+
+
 class Room(ABC):
     """What a wrapper has in one loop."""
 
@@ -203,8 +257,8 @@ class Room(ABC):
 R = TypeVar("R", bound=Room)
 
 
-class Wrapper(Generic[R]):
-    """What `AsyncSemaphore` and `AsyncMessageQueue` have in common."""
+class Rooms(Generic[R]):
+    """What all that wait in event loops have in common."""
 
     def __init__(self, make_room: Callable[[Home], R]) -> None:
         self._make_room = make_room
@@ -253,6 +307,10 @@ class Wrapper(Generic[R]):
             self._rooms.pop(key, None)
             room.home.do(room.close)
         return Done()
+
+
+class Wrapper(Rooms[R]):
+    """What `AsyncSemaphore` and `AsyncMessageQueue` have in common: `async with` closes them."""
 
     async def __aenter__(self) -> Self:
         self._check_open()
