@@ -22,7 +22,7 @@ UNSHARE := $(shell unshare --ipc true 2>/dev/null && echo unshare --ipc \
 SOURCES := $(shell find src python -type f -not -name '*.so' -not -name '*.pyc') \
 	Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
 TEST := build/test/bin/python
-PYTHON_FILES := python tests examples docs tools $(if $(wildcard benches/*.py),benches)
+PYTHON_FILES := python tests examples tools docs/conf.py docs/_ext $(if $(wildcard benches/*.py),benches)
 
 .PHONY: help demo test lint lint-format lint-rust lint-python test-rust test-python wheel-check \
 	instructions instructions-baseline interop interop-programs soak docs bench pictures fuzz \

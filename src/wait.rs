@@ -174,3 +174,30 @@ pub(crate) fn sleep(time: Duration) -> sys::Result<()> {
     let time = sys::signal::to_timespec(time).into();
     nix::time::clock_nanosleep(clock, nix::time::ClockNanosleepFlags::empty(), &time).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_that_comes_before_the_system_call_comes_again() {
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            let time = Duration::from_millis(2);
+            let mut limit = TimeLimit::new(Deadline::after(time));
+            assert!(matches!(limit.means, Means::Alarm { .. }), "no signal or no timer");
+            let answer = limit.run(|_| {
+                // As a thread that is not scheduled between the last look and the call.
+                let started = Instant::now();
+                while started.elapsed() < time * 5 {}
+                sleep(Duration::from_mins(10))
+            });
+            sender.send(answer)
+        });
+        let answer = receiver.recv_timeout(Duration::from_secs(30));
+        assert_eq!(answer, Ok(Err(Errno::EAGAIN)), "it sleeps still");
+    }
+}

@@ -347,10 +347,11 @@ def test_an_interrupted_send_sends_once(queue: MessageQueue, timeout: Any) -> No
 
     def send() -> int:
         ran: list[int] = []
-        with support.handler(signal.SIGUSR1, lambda number, _: ran.append(number)):
-            for number in range(0, total, 2):
-                queue.send(number.to_bytes(8, "little"), timeout=timeout)
-                queue.send_many([(number + 1).to_bytes(8, "little")], timeout=timeout)
+        # To the end of the process: signals come until the last message is received.
+        signal.signal(signal.SIGUSR1, lambda number, _: ran.append(number))
+        for number in range(0, total, 2):
+            queue.send(number.to_bytes(8, "little"), timeout=timeout)
+            queue.send_many([(number + 1).to_bytes(8, "little")], timeout=timeout)
         return len(ran)
 
     with support.Child(send) as child:

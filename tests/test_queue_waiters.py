@@ -169,7 +169,7 @@ def test_removal_ends_all_who_wait_each_with_one_error(queue: MessageQueue) -> N
             thread.join()
         answers = [child.result() for child in children]
         # A quiet machine needs a tenth of a second.
-        assert time.monotonic() - removed < 10
+        assert time.monotonic() - removed < 30
     assert ended == ["removed"] * 50
     assert answers == ["removed"] * 200
 

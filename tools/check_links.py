@@ -44,6 +44,9 @@ def dead_links(site: Path) -> list[str]:
 
 
 def main(site: Path) -> int:
+    if not (site / "index.html").is_file():
+        print(f"no site is in {site}", file=sys.stderr)
+        return 1
     dead = dead_links(site)
     for line in dead:
         print(f"dead link in {line}", file=sys.stderr)

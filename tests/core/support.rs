@@ -200,7 +200,9 @@ pub(crate) fn alone<F: FnOnce()>(test: F) {
 
 /// Runs in a child, which must succeed.
 pub(crate) fn in_child(life: impl FnOnce()) {
-    child(life).succeed();
+    // What it owns is dropped here too, but not while the child looks.
+    let mut life = Some(life);
+    child(|| life.take().expect("it runs once")()).succeed();
 }
 
 /// Runs in a child that is another user, with no rights of root left.

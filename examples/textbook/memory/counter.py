@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from sysv_ipc_rs import Semaphore, SharedMemory
+from sysv_ipc_rs import SemaphoreSet, SharedMemory
 
 TIMES = 20_000
 
@@ -21,7 +21,10 @@ TIMES = 20_000
 def both(count: Callable[[], None]) -> int:
     """What two processes count to."""
     counter.store(0)
+    gate.value = 2
     child = os.fork()
+    gate.acquire()
+    gate.wait_zero()  # both are here
     for _ in range(TIMES):
         count()
     if child == 0:
@@ -46,7 +49,8 @@ def atomically() -> None:
 
 
 memory = SharedMemory.create(size=8)
-lock = Semaphore.create()
+semaphores = SemaphoreSet.create(size=2, values=(1, 0))
+lock, gate = semaphores
 try:
     with memory.attach() as attachment:
         counter = attachment.atomic(0, "i64")
@@ -57,4 +61,4 @@ try:
 finally:
     if "leave" not in sys.argv:
         memory.remove()
-        lock.remove()
+        semaphores.remove()

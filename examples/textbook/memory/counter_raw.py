@@ -32,7 +32,10 @@ GIVE = [Sembuf(0, 1, SEM_UNDO)]
 def both(take: list[Sembuf], give: list[Sembuf]) -> int:
     """What two processes count to."""
     counter.value = 0
+    semctl(semid, 1, SETVAL, 2)
     child = os.fork()
+    semop(semid, [Sembuf(1, -1, 0)])
+    semop(semid, [Sembuf(1, 0, 0)])  # both are here
     for _ in range(TIMES):
         if take:
             semop(semid, take)
@@ -47,7 +50,7 @@ def both(take: list[Sembuf], give: list[Sembuf]) -> int:
     return counter.value
 
 
-semid = semget(IPC_PRIVATE, 1, IPC_CREAT | 0o600)
+semid = semget(IPC_PRIVATE, 2, IPC_CREAT | 0o600)
 shmid = shmget(IPC_PRIVATE, ctypes.sizeof(ctypes.c_long), IPC_CREAT | 0o600)
 try:
     semctl(semid, 0, SETVAL, 1)
