@@ -99,7 +99,9 @@ class TestTimeouts:
         assert barrier.n_waiting == 0
 
     @pytest.mark.parametrize("timeout", [0, 5e-324, None], ids=name)
-    def test_who_need_not_wait_at_a_barrier_passes_it(self, remove_later: Any, timeout: Any) -> None:
+    def test_who_need_not_wait_at_a_barrier_passes_it(
+        self, remove_later: Any, timeout: Any
+    ) -> None:
         barrier = remove_later(sync.Barrier.create(parties=1))
         for _ in range(3):
             assert barrier.wait(timeout) == 0

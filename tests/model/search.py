@@ -140,9 +140,7 @@ class Search:
         numbers = process.numbers
         for name, value in self.call(number, process).numbers.items():
             numbers = put(numbers, name.replace("_", " "), value)
-        return process._replace(
-            step=0, numbers=numbers, tried=0, slots=0, probing=True, late=False
-        )
+        return process._replace(step=0, numbers=numbers, tried=0, slots=0, probing=True, late=False)
 
     def go(self, state: State, number: int, to: int | str) -> State:
         """The process goes to a step, or ends its call so."""
