@@ -49,6 +49,10 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: tuple[str, ...]) -> Non
     assert "--help" in error(*arguments, status=2)
 
 
+def test_no_command_is_told_in_a_few_words() -> None:
+    assert error(status=2) == "Missing command. (see 'sysv-ipc --help')"
+
+
 @pytest.mark.parametrize("command", ["show", "rm", "send", "receive", "dump"])
 @pytest.mark.parametrize("switch", ["m", "M"])
 def test_a_missing_object_is_one_line_and_status_1(command: str, switch: str) -> None:

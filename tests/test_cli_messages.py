@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import shlex
 import signal
 import subprocess
@@ -81,6 +82,23 @@ def test_a_message_that_is_too_big_is_refused(queue: ipc.MessageQueue, source: s
     line = error("send", "-q", queue.id, source, status=1, data=b"x" * 8193)
     assert "MSGMAX is 8192" in line
     assert queue.qsize() == 0
+
+
+@pytest.mark.parametrize("lines", [(), ("--lines",)])
+def test_a_message_that_is_too_big_is_given_no_wrong_length(
+    queue: ipc.MessageQueue, lines: tuple[str, ...]
+) -> None:
+    """It is not read to its end, which may never come."""
+    line = error("send", "-q", queue.id, *lines, status=1, data=b"x" * 20000)
+    assert re.findall(r"\d+ bytes", line) == ["8192 bytes"]
+    assert "/proc/sys/kernel/msgmax" in line
+
+
+def test_a_message_of_msgmax_bytes_is_sent(queue: ipc.MessageQueue) -> None:
+    told("send", "-q", queue.id, data=b"x" * 8192)
+    assert queue.receive(timeout=0).data == b"x" * 8192
+    told("send", "-q", queue.id, "--lines", data=b"y" * 8192 + b"\n")
+    assert queue.receive(timeout=0).data == b"y" * 8192
 
 
 def test_a_line_that_is_too_big_is_named_and_those_before_are_sent(

@@ -61,7 +61,19 @@ def test_views_of_each_attachment_stay_apart(key: int) -> None:
     first[0], second[1] = 1, 2
     assert bytes(third[:2]) == b"\1\2"
     assert [view.readonly for view in (first, second, third)] == [False, False, True]
-    assert memory.number_attached == 3
+
+
+def test_to_attach_look_and_detach_in_a_loop_maps_it_no_more_often(key: int) -> None:
+    memory = compat.SharedMemory(key)
+    for flags in (0, compat.SHM_RDONLY) * 20:
+        memory.attach(None, flags)
+        assert bytes(memoryview(memory)[:1]) == b"x"
+        memory.detach()
+    assert memory.number_attached == 2, "one to write to, one to read only"
+    memory.attach()
+    view = memoryview(memory)
+    memory.write(b"new")
+    assert bytes(view[:3]) == b"new"
 
 
 def test_memory_that_was_never_exported_is_unmapped_at_once(key: int) -> None:
@@ -93,7 +105,7 @@ def test_to_attach_again_lets_the_former_go(key: int) -> None:
         memory.attach()
     assert memory.number_attached == 1
     view = memoryview(memory)
-    memory.attach()
+    memory.attach(None, compat.SHM_RDONLY)
     assert view[0] == ord("x")
     assert memory.number_attached == 2
 

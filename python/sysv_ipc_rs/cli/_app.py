@@ -31,7 +31,13 @@ class Commands(click.Group):
         return command
 
 
-@click.group(NAME, cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    NAME,
+    cls=Commands,
+    # All of the help would be in the one line that tells of wrong usage.
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(None, "-V", "--version", package_name="sysv-ipc-rs", prog_name=NAME)
 def group() -> None:
     """System V semaphore sets, message queues and shared memory: see, make, use, remove them."""

@@ -14,14 +14,18 @@ from . import _arguments, _output
 from ._objects import QUEUE, Named, named, only
 from ._status import Status, of_error
 
+TOO_LONG = (
+    "a message of more than {0} bytes is too large for any queue; the limit MSGMAX is {0} "
+    f"(see and raise it in {system.limit_source('msgmax')})"
+)
 
-def messages(source: BinaryIO, lines: bool) -> Iterator[bytes]:
-    """One message, or one a line; of what can never be sent, no more than shows that."""
-    enough = system.limits().msgmax + 2
+
+def messages(source: BinaryIO, lines: bool, most: int) -> Iterator[bytes]:
+    """One message, or one a line; of what is longer than `most`, no more than shows that."""
     if not lines:
-        yield source.read(enough)
+        yield source.read(most + 1)
         return
-    while line := source.readline(enough):
+    while line := source.readline(most + 2):
         yield line.removesuffix(b"\n")
 
 
@@ -52,9 +56,13 @@ def command(
     """
     queue = only(objects).open()
     assert isinstance(queue, MessageQueue)
+    most = system.limits().msgmax
     with opened(file) as source:
-        for number, data in enumerate(messages(source, lines), 1):
+        for number, data in enumerate(messages(source, lines, most), 1):
             try:
+                if len(data) > most:
+                    # The queue would tell how much was read, not how long it is.
+                    raise OSError(errno.EMSGSIZE, TOO_LONG.format(most))
                 queue.send(data, type_, timeout=timeout)
             except OSError as error:
                 status, told = of_error(error)

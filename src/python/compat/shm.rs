@@ -193,7 +193,12 @@ impl SharedMemory {
         text_signature = "($self, address=None, flags=0)"
     )]
     fn attach(&self, address: Address, flags: i32) -> PyResult<()> {
-        self.attached.set(attach_memory(self.id.load(Relaxed), address, flags)?);
+        let memory = attach_memory(self.id.load(Relaxed), address, flags)?;
+        if address.0.is_none() && flags & libc::SHM_EXEC == 0 {
+            self.attached.set_or_again(memory);
+        } else {
+            self.attached.set(memory);
+        }
         Ok(())
     }
 

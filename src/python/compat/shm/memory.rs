@@ -68,6 +68,19 @@ impl Attached {
         drop(self.replace(Some(memory)));
     }
 
+    /// As `set`, but takes memory of the same segment and kind that was exported before in its
+    /// place: a program that attaches, looks and detaches in a loop would map it each time anew.
+    pub(super) fn set_or_again(&self, memory: Arc<Memory>) {
+        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let alike = state.exported.iter().find(|known| {
+            known.segment() == memory.segment() && known.readonly() == memory.readonly()
+        });
+        let new = alike.unwrap_or(&memory).clone();
+        let former = state.now.replace(new);
+        drop(state);
+        drop(former);
+    }
+
     /// No memory from now on; whether there was any.
     pub(super) fn take(&self) -> bool {
         self.replace(None).is_some()
