@@ -156,14 +156,14 @@ FAULTS = [
     ),
     Fault(
         "units on the way to a coroutine are lost at close",
-        "src/sem/taker.rs",
+        "src/wait/stander.rs",
         "_ if state.closing => {\n                    self.discard(&mut state);",
         "_ if state.closing => {",
         ("tests/test_aio_semaphore.py",),
     ),
     Fault(
         "units on the way to a loop that never runs again are kept",
-        "src/sem/taker.rs",
+        "src/wait/stander.rs",
         "if time.timed_out() && state.outcome.is_some() {",
         "if false && time.timed_out() && state.outcome.is_some() {",
         ("tests/test_aio_loops.py",),
