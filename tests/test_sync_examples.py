@@ -153,7 +153,7 @@ class TestJobServer:
         assert self.call(server, "run", "sh", "-c", leaves) == (0, "", "")
         child = (tmp_path / "child").read_text().strip()
         try:
-            assert support.state(int(child)) == "S"
+            support.wait_for(lambda: support.state(int(child)) == "S", "it sleeps")
             assert self.free(server) == self.TOKENS
         finally:
             subprocess.run(["kill", "-9", child], check=True)
