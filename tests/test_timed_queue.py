@@ -272,7 +272,7 @@ def test_a_long_wait_costs_no_processor_time(queue: MessageQueue) -> None:
         queue.receive(timeout=2)
     after = resource.getrusage(resource.RUSAGE_THREAD)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert spent < 0.002
+    assert spent < 0.02
     switches = after.ru_nvcsw - before.ru_nvcsw
     assert switches < 20
 

@@ -83,7 +83,7 @@ fn a_wait_costs_no_cpu_time() {
         let before = used();
         lateness(queue.0, Duration::from_secs(1));
         let spent = used() - before;
-        assert!(spent < 5_000, "{spent} us");
+        assert!(spent < 50_000, "{spent} us");
     });
 }
 
