@@ -247,5 +247,5 @@ def law_timed_waits_end_on_time(scale: float) -> Law:
         min(ours) >= 0
         and median <= slack * max(0.0005, 2 * plain)
         and slow <= slack * max(0.002, 2 * plain_slow)
-        and spent < 0.002,
+        and spent < slack * 0.002,
     )
