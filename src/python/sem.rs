@@ -145,8 +145,8 @@ pub(super) fn open_or_create(
     py: Python<'_>,
     mut creation: Creation,
 ) -> PyResult<core::SemaphoreSet> {
-    let opened = wait(py, Timeout::Endless, |may_wait| {
-        if may_wait {
+    let opened = wait(py, Timeout::Endless, |deadline| {
+        if deadline.is_some() {
             creation.wait()?;
         }
         match creation.step() {

@@ -35,13 +35,9 @@ pub(super) use rwlock::{RWLock, RWLockSide, reopen_rwlock};
 /// What a signal handler raised; then it is as if the program had never been begun.
 #[inline]
 fn run_or_raise(py: Python<'_>, run: &mut Run, timeout: Timeout) -> PyResult<sys::Result<End>> {
-    let mut deadline = None;
-    let answer = wait(py, timeout, |may_wait| {
-        if may_wait {
-            run.go(*deadline.get_or_insert_with(|| timeout.deadline()))
-        } else {
-            run.probe()
-        }
+    let answer = wait(py, timeout, |deadline| match deadline {
+        None => run.probe(),
+        Some(deadline) => run.go(deadline),
     });
     match answer {
         Ok(Err(Errno::EAGAIN)) => Ok(run.go(Deadline::PASSED)),

@@ -37,8 +37,8 @@ impl Timeout {
 }
 
 /// Makes `attempt` until it succeeds or fails; EAGAIN or ENOMSG of it means that it would have to
-/// wait, and is the answer when the time is up. It is told whether it may wait: then it runs detached
-/// from the interpreter.
+/// wait, and is the answer when the time is up. It is told until when it may wait, if it may: then it
+/// runs detached from the interpreter.
 ///
 /// # Errors
 /// What a signal handler raised. Then nothing has been done.
@@ -46,11 +46,12 @@ impl Timeout {
 pub(super) fn wait<T: Send>(
     py: Python<'_>,
     timeout: Timeout,
-    mut attempt: impl FnMut(bool) -> sys::Result<T> + Send,
+    mut attempt: impl FnMut(Option<Deadline>) -> sys::Result<T> + Send,
 ) -> PyResult<sys::Result<T>> {
-    match attempt(false) {
+    match attempt(None) {
         Err(Errno::EAGAIN | Errno::ENOMSG) if timeout != Timeout::ZERO => {
-            wait_detached(py, timeout.deadline(), || attempt(true))
+            let deadline = timeout.deadline();
+            wait_detached(py, deadline, || attempt(Some(deadline)))
         }
         answer => Ok(answer),
     }

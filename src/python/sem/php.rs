@@ -49,8 +49,7 @@ impl std::hash::Hash for PhpSemaphore {
 
 impl PhpSemaphore {
     fn enter(py: Python<'_>, entry: &PhpEntry, timeout: Timeout) -> PyResult<Self> {
-        let deadline = timeout.deadline();
-        let entered = wait(py, timeout, |may_wait| entry.attempt(may_wait.then_some(deadline)))?;
+        let entered = wait(py, timeout, |deadline| entry.attempt(deadline))?;
         let user = entered.unwrap_or_else(|errno| Err(entry.late(errno)))?;
         let (set, max_acquire, auto_release) =
             (user.set(), user.max_acquire(), user.auto_release());
