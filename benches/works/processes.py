@@ -167,7 +167,7 @@ for number in (1, 2, 4):
         "stream 64 B, each" if number == 1 else f"stream 64 B to {number} receivers, each",
         *((Goal(factor=1.25),) if number == 1 else ()),
         seconds=3 if number == 1 else 1,
-        reason="who is woken when, the scheduler decides: the ratio changes from run to run",
+        reason="arguments, and a Message made and freed; who is woken when, the scheduler decides",
     )(functools.partial(streaming, receivers=number))
 
 

@@ -127,7 +127,7 @@ fn pairs<'py>(
     messages: &Bound<'py, PyAny>,
     mtype: MessageType,
 ) -> PyResult<Vec<(MessageType, Bound<'py, PyAny>)>> {
-    let expected = messages.cast::<PyList>().map_or(0, |list| list.len());
+    let expected = messages.cast::<PyList>().map_or(0, PyListMethods::len);
     collect(messages.try_iter()?.map(|item| pair(item?, mtype)), expected)
 }
 
