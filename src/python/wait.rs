@@ -83,7 +83,8 @@ thread_local! {
     static NESTED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// More than any program means: a call that waits needs more of the stack than CPython reckons with.
+/// More than any program means. What a call that waits needs of the stack is more than the
+/// interpreter reckons with for one level of a recursion.
 const NESTED_MAX: u32 = 100;
 
 /// Runs the handlers of the signals that have come; raises what they raise.
