@@ -240,7 +240,7 @@ def missing_one() -> Iterator[Any]:
 class NotTelling(Wrapped):
     """Who comes after a dead owner is not told."""
 
-    kind = sync.Lock
+    kind: ClassVar[Any] = sync.Lock
     owner_died = False
 
 

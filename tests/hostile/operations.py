@@ -182,9 +182,9 @@ def thread(caller: Caller) -> None:
     """Another thread makes calls too, on the same objects."""
     if caller.is_other or sum(other.is_alive() for other in caller.threads) > 4:
         return
-    other = caller.other()
-    caller.threads.append(threading.Thread(target=other.calls, args=(30,), daemon=True))
-    caller.threads[-1].start()
+    other = threading.Thread(target=caller.other().calls, args=(30,), daemon=True)
+    other.start()
+    caller.threads.append(other)
 
 
 def fork(caller: Caller) -> None:

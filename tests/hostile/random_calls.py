@@ -220,6 +220,8 @@ class Caller:
         self.kind = name.text.rpartition(".")[0]
         self.log(name.text)
         if name.owner is None or not name.attribute:
+            if name.text == "raw.shmdt":
+                self.addresses.append(raw.shmat(self.get(".SharedMemory").id))
             answer = self.call(name.thing)
             if name.text in {"raw.shmat", "raw.ipc"} and isinstance(answer, int):
                 self.addresses.append(answer)
