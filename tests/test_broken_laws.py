@@ -279,31 +279,27 @@ class WritingReaders(Wrapped):
         self.handle.release_read()
 
 
-class Deaf(Wrapped):
-    """Does the first time nothing."""
-
-    deaf = True
-
-    def first(self) -> bool:
-        first, self.deaf = self.deaf, False
-        return first
-
-
-class SetLate(Deaf):
+class WakingLate(Wrapped):
     kind = sync.Event
 
-    def set(self) -> None:
-        if self.first():
+    def wait(self, timeout: float | None) -> Any:
+        passed = self.handle.wait(timeout)
+        if passed and seldom():
             time.sleep(1.1)
-        self.handle.set()
+        return passed
 
 
-class NotifyingNobody(Deaf):
+class NotifyingNobody(Wrapped):
+    """The first time that it is asked to notify."""
+
     kind = sync.Condition
+    asked = False
 
     def notify(self, n: int) -> None:
-        if n == 0 or not self.first():
+        if n == 0 or self.asked:
             self.handle.notify(n)
+        else:
+            self.asked = True
 
     def __enter__(self) -> Any:
         return self.handle.__enter__()
@@ -371,7 +367,7 @@ FAULTS: list[tuple[str, str, object]] = [
     ("owners_of_rlocks_are_killed", "sync.RLock", NotTellingAgain),
     ("readers_and_writers_are_killed", "sync.RWLock", WritingReaders),
     ("holders_of_tokens_are_killed", "sync.BoundedSemaphore", BargingHolders),
-    ("events_wake_all_that_live", "sync.Event", SetLate),
+    ("events_wake_all_that_live", "sync.Event", WakingLate),
     ("barriers_count_the_living", "sync.Barrier", OpeningEarly),
     ("notifications_outlive_the_waiters", "sync.Condition", NotifyingNobody),
     (
