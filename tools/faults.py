@@ -90,6 +90,20 @@ FAULTS = [
         ("tests/test_semaphore_guard.py",),
     ),
     Fault(
+        "a constructor without memory leaves its object behind",
+        "src/python/handle.rs",
+        "inspect_err(|_| drop(remove()))",
+        "inspect_err(|_| drop(remove))",
+        ("tests/test_no_memory.py",),
+    ),
+    Fault(
+        "handlers of signals interrupt each other's waits without end",
+        "src/python/wait.rs",
+        "if nested >= NESTED_MAX {",
+        "if nested == u32::MAX {",
+        ("tests/test_recursion.py",),
+    ),
+    Fault(
         "the timer does not fire again",
         "src/wait.rs",
         "timer.start(time, REFIRE)?;",
