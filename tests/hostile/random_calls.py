@@ -167,11 +167,10 @@ class Caller:
             return positional[:1], {}
         if name == "ipc":
             # SHMAT is 21; its flags are the third argument, its address is `ptr`.
-            call = positional[0] if positional else None
-            if call in range(4, 21) or not isinstance(call, int) or call > 21:
+            if positional[:1] != [21]:
                 return positional, {}
             small = [v if isinstance(v, int) and abs(v) < 2**31 else 0 for v in positional]
-            return [v & ~SHM_REMAP for v in small] if call == 21 else positional, {}
+            return [v & ~SHM_REMAP for v in small], {}
         if isinstance(flags := named.get("flags"), int):
             named["flags"] = flags & ~SHM_REMAP
         return positional, named
