@@ -136,7 +136,7 @@ FAULTS = [
     Fault(
         "an interrupted wait runs no handlers",
         "src/python/wait.rs",
-        "            answer => return Ok(answer),\n        }\n        py.check_signals()?;",
+        "            answer => return Ok(answer),\n        }\n        run_handlers(py)?;",
         "            answer => return Ok(answer),\n        }",
         ("tests/test_queue_signals.py", "tests/test_waiting.py"),
     ),
