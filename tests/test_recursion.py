@@ -18,6 +18,7 @@ ARGUMENTS = {
     "receive": ("__index__", "queue.receive(self, timeout=0)"),
     "try_receive": ("__index__", "queue.try_receive(self)"),
     "receive_into": ("__index__", "queue.receive_into(bytearray(9), self, timeout=0)"),
+    "receive_into a buffer": ("__buffer__", "queue.receive_into(self, timeout=0)"),
     "receive_many": ("__index__", "queue.receive_many(self, timeout=0)"),
     "peek": ("__index__", "queue.peek(self)"),
     "raw.msgsnd": ("__index__", "raw.msgsnd(queue.id, self, b'', raw.IPC_NOWAIT)"),
@@ -44,7 +45,7 @@ attachment = ipc.SharedMemory.create(size=10, auto_remove=True).attach()
 
 RECURSION = """
 class Evil:
-    def METHOD(self):
+    def METHOD(self, *_):
         CALL
 
 def run():

@@ -376,7 +376,6 @@ impl MessageQueue {
         text_signature =
             "($self, buffer, type=0, *, exclude=False, truncate=False, timeout=None)"
     )]
-    #[inline(never)]
     fn receive_into<'py>(
         &self,
         buffer: &Bound<'py, PyAny>,
@@ -389,11 +388,7 @@ impl MessageQueue {
         let mut slot = Slot::new();
         let target = WritableBytes::new(buffer, &mut slot)?;
         let selection = selection(r#type, exclude)?;
-        let mut room = Room::new();
-        let mut incoming =
-            Incoming::new(&mut room, self.0, selection, Some(target.len()), truncate.0);
-        transfer::receive(buffer.py(), &mut incoming, timeout)?;
-        transfer::hand_over(buffer.py(), &incoming, &target)
+        transfer::receive_into(buffer.py(), self.0, &target, selection, truncate, timeout)
     }
 
     /// Takes a message into a buffer, if there is one.
@@ -417,7 +412,6 @@ impl MessageQueue {
         ),
         text_signature = "($self, buffer, type=0, *, exclude=False, truncate=False)"
     )]
-    #[inline(never)]
     fn try_receive_into<'py>(
         &self,
         buffer: &Bound<'py, PyAny>,
@@ -429,14 +423,7 @@ impl MessageQueue {
         let mut slot = Slot::new();
         let target = WritableBytes::new(buffer, &mut slot)?;
         let selection = selection(r#type, exclude)?;
-        let mut room = Room::new();
-        let mut incoming =
-            Incoming::new(&mut room, self.0, selection, Some(target.len()), truncate.0);
-        if transfer::try_receive(buffer.py(), &mut incoming)? {
-            transfer::hand_over(buffer.py(), &incoming, &target).map(Some)
-        } else {
-            Ok(None)
-        }
+        transfer::try_receive_into(buffer.py(), self.0, &target, selection, truncate)
     }
 
     /// Takes several messages: waits for the first, then takes those that are there already.

@@ -7,8 +7,9 @@ use pyo3::types::{PyList, PyTuple};
 
 use super::message::Message;
 use super::types::MessageType;
-use crate::msg::{self as core, Incoming, Outgoing, Room};
+use crate::msg::{self as core, Incoming, Outgoing, Room, Selection};
 use crate::python::buffer::{self, Bytes, LONG_COPY, WritableBytes};
+use crate::python::convert::Flag;
 use crate::python::wait::{
     Timeout, raise_later, raise_undone, run_handlers, time_limit, wait_detached,
 };
@@ -300,7 +301,7 @@ pub(in crate::python) fn given_back(py: Python<'_>, incoming: &Incoming, error: 
 }
 
 /// The text of `incoming`, which fits by its `max_size`, in a buffer; its type and length.
-pub(super) fn hand_over<'py>(
+fn hand_over<'py>(
     py: Python<'py>,
     incoming: &Incoming,
     buffer: &WritableBytes,
@@ -309,6 +310,37 @@ pub(super) fn hand_over<'py>(
         .map_err(|error| given_back(py, incoming, error))?;
     buffer.copy_from(py, incoming.text());
     Ok(pair)
+}
+
+/// Receives into a buffer, and waits while there is no message.
+#[inline(never)]
+pub(super) fn receive_into<'py>(
+    py: Python<'py>,
+    queue: core::MessageQueue,
+    buffer: &WritableBytes,
+    selection: Selection,
+    truncate: Flag,
+    timeout: Timeout,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let mut room = Room::new();
+    let mut incoming = Incoming::new(&mut room, queue, selection, Some(buffer.len()), truncate.0);
+    receive(py, &mut incoming, timeout)?;
+    hand_over(py, &incoming, buffer)
+}
+
+/// Receives into a buffer if there is a message.
+#[inline(never)]
+pub(super) fn try_receive_into<'py>(
+    py: Python<'py>,
+    queue: core::MessageQueue,
+    buffer: &WritableBytes,
+    selection: Selection,
+    truncate: Flag,
+) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let mut room = Room::new();
+    let mut incoming = Incoming::new(&mut room, queue, selection, Some(buffer.len()), truncate.0);
+    let there = try_receive(py, &mut incoming)?;
+    there.then(|| hand_over(py, &incoming, buffer)).transpose()
 }
 
 /// The message that `incoming` holds and those that are there already, `limit` at most. Once there
