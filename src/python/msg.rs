@@ -3,12 +3,12 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 
-use super::buffer::{Slot, WritableBytes};
+use super::buffer::{Bytes, Slot, WritableBytes};
 use super::convert::{Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner};
 use super::handle;
 use super::readiness::Readiness;
 use super::wait::{Timeout, raise_late};
-use crate::msg::{self as core, Incoming, Outgoing, Room};
+use crate::msg::{self as core, Incoming, Room};
 use crate::readiness::Watched;
 
 mod checks;
@@ -92,12 +92,13 @@ impl MessageQueue {
         text_signature = "($cls, key=0, *, mode=0o600, max_bytes=None)"
     )]
     fn create(
-        _cls: &Bound<'_, PyType>,
+        cls: &Bound<'_, PyType>,
         key: NewKey,
         mode: ModeBits,
         max_bytes: MaxBytes,
-    ) -> PyResult<Self> {
-        Ok(Self::of(core::MessageQueue::create_sized(key.0, mode.0, max_bytes.0)?))
+    ) -> PyResult<Py<Self>> {
+        let queue = core::MessageQueue::create_sized(key.0, mode.0, max_bytes.0)?;
+        handle::created(cls.py(), Self::of(queue), || queue.remove())
     }
 
     /// Opens the queue that a key leads to.
@@ -210,10 +211,7 @@ impl MessageQueue {
     )]
     fn send(&self, data: &Bound<'_, PyAny>, r#type: MessageType, timeout: Timeout) -> PyResult<()> {
         raise_late()?;
-        let mut room = Room::new();
-        let mut outgoing = Outgoing::new(&mut room, self.0, r#type.0);
-        transfer::load(&mut outgoing, data)?;
-        transfer::send(data.py(), &outgoing, timeout)
+        transfer::send(data.py(), self.0, &Bytes::new(data)?, r#type, timeout)
     }
 
     /// Sends a message, if that is possible without waiting.
@@ -235,10 +233,7 @@ impl MessageQueue {
     )]
     fn try_send(&self, data: &Bound<'_, PyAny>, r#type: MessageType) -> PyResult<bool> {
         raise_late()?;
-        let mut room = Room::new();
-        let mut outgoing = Outgoing::new(&mut room, self.0, r#type.0);
-        transfer::load(&mut outgoing, data)?;
-        transfer::try_send(data.py(), &outgoing)
+        transfer::try_send(data.py(), self.0, &Bytes::new(data)?, r#type)
     }
 
     /// Sends several messages, in order; waits while the queue is full.
@@ -304,6 +299,7 @@ impl MessageQueue {
         text_signature =
             "($self, type=0, *, exclude=False, max_size=None, truncate=False, timeout=None)"
     )]
+    #[inline(never)]
     fn receive(
         &self,
         py: Python<'_>,
@@ -342,6 +338,7 @@ impl MessageQueue {
         ),
         text_signature = "($self, type=0, *, exclude=False, max_size=None, truncate=False)"
     )]
+    #[inline(never)]
     fn try_receive(
         &self,
         py: Python<'_>,
@@ -399,11 +396,7 @@ impl MessageQueue {
         let mut slot = Slot::new();
         let target = WritableBytes::new(buffer, &mut slot)?;
         let selection = selection(r#type, exclude)?;
-        let mut room = Room::new();
-        let mut incoming =
-            Incoming::new(&mut room, self.0, selection, Some(target.len()), truncate.0);
-        transfer::receive(buffer.py(), &mut incoming, timeout)?;
-        transfer::hand_over(buffer.py(), &incoming, &target)
+        transfer::receive_into(buffer.py(), self.0, &target, selection, truncate, timeout)
     }
 
     /// Takes a message into a buffer, if there is one.
@@ -438,14 +431,7 @@ impl MessageQueue {
         let mut slot = Slot::new();
         let target = WritableBytes::new(buffer, &mut slot)?;
         let selection = selection(r#type, exclude)?;
-        let mut room = Room::new();
-        let mut incoming =
-            Incoming::new(&mut room, self.0, selection, Some(target.len()), truncate.0);
-        if transfer::try_receive(buffer.py(), &mut incoming)? {
-            transfer::hand_over(buffer.py(), &incoming, &target).map(Some)
-        } else {
-            Ok(None)
-        }
+        transfer::try_receive_into(buffer.py(), self.0, &target, selection, truncate)
     }
 
     /// Takes several messages: waits for the first, then takes those that are there already.
@@ -470,6 +456,7 @@ impl MessageQueue {
         ),
         text_signature = "($self, limit, type=0, *, exclude=False, timeout=None)"
     )]
+    #[inline(never)]
     fn receive_many<'py>(
         &self,
         py: Python<'py>,
@@ -531,6 +518,7 @@ impl MessageQueue {
     ///
     /// See msgop(2), MSG_COPY.
     #[pyo3(signature = (index=Place::FIRST), text_signature = "($self, index=0)")]
+    #[inline(never)]
     fn peek(&self, py: Python<'_>, index: Place) -> PyResult<Option<Py<Message>>> {
         let mut room = Room::new();
         let mut incoming = Incoming::peek(&mut room, self.0, index.0, self.1.expected());

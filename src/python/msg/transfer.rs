@@ -7,9 +7,12 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::message::Message;
 use super::types::MessageType;
-use crate::msg::{self as core, Incoming, Outgoing, Room};
+use crate::msg::{self as core, Incoming, Outgoing, Room, Selection};
 use crate::python::buffer::{self, Bytes, LONG_COPY, WritableBytes};
-use crate::python::wait::{Timeout, raise_later, raise_undone, time_limit, wait_detached};
+use crate::python::convert::Flag;
+use crate::python::wait::{
+    Timeout, raise_later, raise_undone, run_handlers, time_limit, wait_detached,
+};
 use crate::sys;
 use crate::wait::Deadline;
 
@@ -21,7 +24,7 @@ fn give_turn(py: Python<'_>, count: usize) -> PyResult<()> {
         return Ok(());
     }
     py.detach(|| {});
-    py.check_signals()
+    run_handlers(py)
 }
 
 #[cold]
@@ -29,15 +32,14 @@ fn no_memory() -> PyErr {
     PyMemoryError::new_err("no memory for the message")
 }
 
-/// Makes the bytes of a buffer the message's text. The buffer is free again afterwards.
+/// Makes bytes the message's text.
 #[inline]
-pub(super) fn load(outgoing: &mut Outgoing, data: &Bound<'_, PyAny>) -> PyResult<()> {
-    let bytes = Bytes::new(data)?;
+fn load(py: Python<'_>, outgoing: &mut Outgoing, bytes: &Bytes<'_, '_>) -> PyResult<()> {
     if bytes.len() > LONG_COPY {
         // Not worth a long copy, or all memory, if the kernel refuses it anyway.
         outgoing.queue().check_text_len(bytes.len())?;
     }
-    bytes.send_with(data.py(), outgoing).map_err(|_| no_memory())
+    bytes.send_with(py, outgoing).map_err(|_| no_memory())
 }
 
 /// Sends now or not at all.
@@ -73,16 +75,33 @@ pub(in crate::python) fn send_until(
 }
 
 /// Sends, and waits while the queue is full.
-#[inline]
-pub(super) fn send(py: Python<'_>, outgoing: &Outgoing, timeout: Timeout) -> PyResult<()> {
-    let sent = send_until(py, outgoing, timeout, || timeout.deadline())?;
+#[inline(never)]
+pub(super) fn send(
+    py: Python<'_>,
+    queue: core::MessageQueue,
+    bytes: &Bytes<'_, '_>,
+    mtype: MessageType,
+    timeout: Timeout,
+) -> PyResult<()> {
+    let mut room = Room::new();
+    let mut outgoing = Outgoing::new(&mut room, queue, mtype.0);
+    load(py, &mut outgoing, bytes)?;
+    let sent = send_until(py, &outgoing, timeout, || timeout.deadline())?;
     Ok(sent.map_err(|errno| outgoing.error(errno))?)
 }
 
 /// Sends if that is possible now.
-#[inline]
-pub(super) fn try_send(py: Python<'_>, outgoing: &Outgoing) -> PyResult<bool> {
-    match try_raw(py, outgoing) {
+#[inline(never)]
+pub(super) fn try_send(
+    py: Python<'_>,
+    queue: core::MessageQueue,
+    bytes: &Bytes<'_, '_>,
+    mtype: MessageType,
+) -> PyResult<bool> {
+    let mut room = Room::new();
+    let mut outgoing = Outgoing::new(&mut room, queue, mtype.0);
+    load(py, &mut outgoing, bytes)?;
+    match try_raw(py, &outgoing) {
         Ok(()) => Ok(true),
         Err(Errno::EAGAIN) => Ok(false),
         Err(errno) => Err(outgoing.error(errno).into()),
@@ -167,7 +186,16 @@ pub(super) fn send_many(
     timeout: Timeout,
 ) -> PyResult<usize> {
     let pairs = pairs(messages, mtype)?;
-    let texts = texts(queue, &pairs)?;
+    send_all(py, queue, &texts(queue, &pairs)?, timeout)
+}
+
+#[inline(never)]
+fn send_all(
+    py: Python<'_>,
+    queue: core::MessageQueue,
+    texts: &[(i64, Bytes<'_, '_>)],
+    timeout: Timeout,
+) -> PyResult<usize> {
     let deadline = timeout.deadline();
     let mut room = Room::new();
     let mut outgoing = Outgoing::new(&mut room, queue, 1);
@@ -289,7 +317,7 @@ pub(in crate::python) fn given_back(py: Python<'_>, incoming: &Incoming, error: 
 }
 
 /// The text of `incoming`, which fits by its `max_size`, in a buffer; its type and length.
-pub(super) fn hand_over<'py>(
+fn hand_over<'py>(
     py: Python<'py>,
     incoming: &Incoming,
     buffer: &WritableBytes,
@@ -298,6 +326,37 @@ pub(super) fn hand_over<'py>(
         .map_err(|error| given_back(py, incoming, error))?;
     buffer.copy_from(py, incoming.text());
     Ok(pair)
+}
+
+/// Receives into a buffer, and waits while there is no message.
+#[inline(never)]
+pub(super) fn receive_into<'py>(
+    py: Python<'py>,
+    queue: core::MessageQueue,
+    buffer: &WritableBytes,
+    selection: Selection,
+    truncate: Flag,
+    timeout: Timeout,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let mut room = Room::new();
+    let mut incoming = Incoming::new(&mut room, queue, selection, Some(buffer.len()), truncate.0);
+    receive(py, &mut incoming, timeout)?;
+    hand_over(py, &incoming, buffer)
+}
+
+/// Receives into a buffer if there is a message.
+#[inline(never)]
+pub(super) fn try_receive_into<'py>(
+    py: Python<'py>,
+    queue: core::MessageQueue,
+    buffer: &WritableBytes,
+    selection: Selection,
+    truncate: Flag,
+) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let mut room = Room::new();
+    let mut incoming = Incoming::new(&mut room, queue, selection, Some(buffer.len()), truncate.0);
+    let there = try_receive(py, &mut incoming)?;
+    there.then(|| hand_over(py, &incoming, buffer)).transpose()
 }
 
 /// The message that `incoming` holds and those that are there already, `limit` at most. Once there
