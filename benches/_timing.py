@@ -3,10 +3,13 @@
 import ctypes
 import functools
 import gc
+import importlib.machinery
+import importlib.util
 import itertools
 import math
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -45,15 +48,36 @@ def python(statement: str, **names: object) -> Run:
     return run
 
 
+def compiled(name: str, folder: str, *options: str) -> Path:
+    """The library made of a file of C beside this one."""
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
+    library, source = Path(folder, f"{name}.so"), Path(__file__).with_name(f"{name}.c")
+    command = [compiler, "-O2", "-shared", "-fPIC", *options, "-o", str(library), str(source)]
+    subprocess.run(command, check=True)
+    return library
+
+
 @functools.cache
 def c_library() -> ctypes.CDLL:
     """The bare system calls, compiled for this run."""
-    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "baseline.so")
-        source = Path(__file__).with_name("baseline.c")
-        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
-        return ctypes.CDLL(str(library))
+        return ctypes.CDLL(str(compiled("baseline", folder)))
+
+
+@functools.cache
+def floor_memory() -> Any:
+    """Memory with the least `read` and `write`; None without the headers of this CPython."""
+    headers = sysconfig.get_path("include")
+    if not Path(headers, "Python.h").exists():
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(compiled("floor", folder, f"-I{headers}"))
+        loader = importlib.machinery.ExtensionFileLoader("floor", file)
+        spec = importlib.util.spec_from_loader("floor", loader)
+        assert spec
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+        return module.Memory()
 
 
 def c(function: str, *arguments: object, each: int = 1) -> Run:

@@ -6,12 +6,13 @@ import json
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass
+import textwrap
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import charts
 from _timing import call_price, fastest
-from works import OURS, C, Work, package
+from works import FLOOR, OURS, C, NotHereError, Work, package
 from works.every import WORKS
 
 EXTENSION_MAX = 1_000_000
@@ -27,6 +28,7 @@ class Row:
     call: float
     goals: list[tuple[str, float, bool]]
     error: str = ""
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 def measure(work: Work, patience: float) -> Row:
@@ -35,13 +37,14 @@ def measure(work: Work, patience: float) -> Row:
         with contextlib.ExitStack() as stack:
             contenders = {**work.make(stack), "call": call_price()}
             times = fastest(contenders, work.seconds * patience)
+    except NotHereError as error:
+        return Row(work.name, {}, 0, [], f"left out: {error}")
     except Exception as error:
         return Row(work.name, {}, 0, [], f"{type(error).__name__}: {error}")
     call = times.pop("call")
     limits = [(str(goal), goal.limit(times, call)) for goal in work.goals]
-    return Row(
-        work.name, times, call, [(text, limit, times[OURS] <= limit) for text, limit in limits]
-    )
+    goals = [(text, limit, times[OURS] <= limit) for text, limit in limits]
+    return Row(work.name, times, call, goals, reasons={str(g): g.reason for g in work.goals})
 
 
 def duration(nanoseconds: float) -> str:
@@ -56,7 +59,9 @@ def cells(row: Row) -> list[list[str]]:
     if row.error:
         return [[row.work, "", "", "", "", "", row.error]]
     ours, in_c = row.times[OURS], row.times.get(C)
-    others = {name: time for name, time in row.times.items() if name not in (OURS, C, "quiet")}
+    others = {
+        name: time for name, time in row.times.items() if name not in (OURS, C, FLOOR, "quiet")
+    }
     best = min(others, key=others.__getitem__, default=None)
     first = [
         row.work,
@@ -68,6 +73,20 @@ def cells(row: Row) -> list[list[str]]:
     lines = [[text, "yes" if met else f"NO: {ours / limit:.2f}"] for text, limit, met in row.goals]
     starts = [first] + [[""] * len(first)] * (len(lines) - 1)
     return [start + line for start, line in zip(starts, lines or [["", ""]], strict=True)]
+
+
+def reasons(row: Row) -> list[str]:
+    """Why each goal that is missed is missed, and what nobody could do better."""
+    lines = []
+    for text, limit, met in row.goals:
+        if met:
+            continue
+        figures = f"{duration(row.times[OURS])}, goal {duration(limit)}"
+        if FLOOR in row.times:
+            figures += f", floor {duration(row.times[FLOOR])}"
+        reason = row.reasons.get(text) or "no reason is known"
+        lines.append(f"{row.work}, {text} ({figures}): {reason}")
+    return lines
 
 
 def table(lines: list[list[str]]) -> str:
@@ -99,10 +118,15 @@ def main() -> int:
     print(table([line for row in rows for line in cells(row)]))
     met = "yes" if size <= EXTENSION_MAX else "NO"
     print(f"\nextension module: {size:,} bytes (goal: <= {EXTENSION_MAX:,}; {met})")
+    why = [line for row in rows for line in reasons(row)]
+    if size > EXTENSION_MAX:
+        why.append(f"extension module: {package.SIZE_REASON}")
     calls = [row.call for row in rows if row.call]
     print(f"a call ({{}}.copy): {min(calls, default=0):.1f} ns; Python {platform.python_version()}")
     missed = sum(not met for row in rows for *_, met in row.goals)
     print(f"goals: {sum(len(row.goals) for row in rows)}, missed: {missed}")
+    for line in why:
+        print(textwrap.fill(line, 100, initial_indent="- ", subsequent_indent="  "))
     if chosen.json:
         content: dict[str, object] = {
             "python": sys.version,

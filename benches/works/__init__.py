@@ -9,18 +9,24 @@ from _timing import Run
 OURS = "sysv_ipc_rs"
 C = "C"
 SYSV_IPC = "sysv_ipc"
+FLOOR = "floor"
+"""No contender: the least that any package could do for the same, where a goal lies below it."""
 
 Make = Callable[[contextlib.ExitStack], Mapping[str, Run]]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Ours must cost at most `factor` times `base`, plus so many plain calls and nanoseconds."""
+    """Ours must cost at most `factor` times `base`, plus so many plain calls and nanoseconds.
+
+    The `reason` is printed where the goal is missed: what the time is spent on.
+    """
 
     base: str = C
     factor: float = 1.0
     calls: float = 0.0
     extra: float = 0.0
+    reason: str = ""
 
     def limit(self, found: Mapping[str, float], call: float) -> float:
         return self.factor * found[self.base] + self.calls * call + self.extra
@@ -32,6 +38,10 @@ class Goal:
         if self.extra:
             terms.append(f"{self.extra / 1e6:g} ms")
         return "<= " + " + ".join(terms)
+
+
+class NotHereError(Exception):
+    """What the work needs is not on this machine."""
 
 
 @dataclass(frozen=True)
