@@ -45,11 +45,10 @@ FAULTS = [
     Fault(
         "memory is unmapped though a buffer was exported",
         "src/python/shm/mapping.rs",
-        "State::Exported(memory) | State::Kept(memory) => {\n"
-        "                *state = State::Kept(memory);\n"
-        "                None\n"
+        "Self::Exported(memory) | Self::Kept(memory) => (Self::Kept(memory), None),",
+        "Self::Exported(memory) | Self::Kept(memory) => {\n"
+        "                (Self::Released(Weak::new()), Some(memory))\n"
         "            }",
-        "State::Exported(memory) | State::Kept(memory) => Some(memory),",
         ("tests/test_buffer_lifetime.py",),
     ),
     Fault(
