@@ -52,6 +52,13 @@ FAULTS = [
         ("tests/test_buffer_lifetime.py",),
     ),
     Fault(
+        "a detached attachment forgets that a word keeps its memory",
+        "src/python/shm/mapping.rs",
+        "Arc::strong_count(&memory) > 1",
+        "Arc::strong_count(&memory) > 2",
+        ("tests/test_atomic.py",),
+    ),
+    Fault(
         "a word of shared memory need not be aligned",
         "src/python/shm/attachment.rs",
         "if offset.is_multiple_of(word.size()) {",
@@ -64,6 +71,13 @@ FAULTS = [
         "if !self.is_ours() || !self.held.swap(false, Ordering::AcqRel) {\n"
         "            return Ok(());",
         "if !self.is_ours() {\n            return Ok(());",
+        ("tests/test_semaphore_guard.py",),
+    ),
+    Fault(
+        "a guard that is dropped gives nothing back",
+        "src/sem/guard.rs",
+        "if *self.held.get_mut() {",
+        "if !*self.held.get_mut() {",
         ("tests/test_semaphore_guard.py",),
     ),
     Fault(

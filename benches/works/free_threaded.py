@@ -17,6 +17,9 @@ Stack = contextlib.ExitStack
 
 BUILT = Path(__file__).parents[2] / "build/free-threaded/venv/bin/python"
 CHECK = "import sys, sysv_ipc_rs; assert not sys._is_gil_enabled()"
+LONG = 100
+"""How many times longer batches are: beside them the start of a thread must cost nothing."""
+
 MEASURE = """
 import sys, threading, time
 import sysv_ipc_rs
@@ -66,14 +69,14 @@ def measuring(stack: Stack, interpreter: str, threads: int) -> Run:
     stack.callback(to.close)
 
     def run(pieces: int) -> float:
-        print(max(1, pieces // threads), file=to, flush=True)
-        return float(answers.readline())
+        print(max(1, LONG * pieces // threads), file=to, flush=True)
+        return float(answers.readline()) / LONG
 
     return run
 
 
 def with_threads(threads: int) -> None:
-    @work(f"acquire + release by {threads} threads, without the GIL")
+    @work(f"acquire + release without the GIL, threads: {threads}")
     def make(stack: Stack) -> Mapping[str, Run]:
         interpreter = free_threaded()
         return {
