@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.metadata
 import inspect
 import pkgutil
 import pydoc
@@ -149,6 +150,10 @@ def test_every_public_name_is_in_the_stubs() -> None:
         names = {name for place, name in rows if place == module}
         assert names - stub_names(f"{module}.pyi") == set()
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert sysv_ipc_rs.__version__ == importlib.metadata.version("sysv-ipc-rs")
 
 
 def test_the_module_needs_no_gil() -> None:
