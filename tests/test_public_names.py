@@ -58,7 +58,7 @@ def members() -> Iterator[tuple[str, str, Any]]:
     """(module, qualified name, thing) of what public classes define; errors only inherit."""
     for module, name, thing in public_things():
         if isinstance(thing, type) and not issubclass(thing, BaseException):
-            for member in vars(thing):
+            for member in sorted(vars(thing)):
                 if not member.startswith("_"):
                     yield module, f"{name}.{member}", getattr(thing, member)
 
