@@ -3,7 +3,6 @@
 import ctypes
 import functools
 import gc
-import importlib.machinery
 import importlib.util
 import itertools
 import math
@@ -48,11 +47,12 @@ def python(statement: str, **names: object) -> Run:
     return run
 
 
-def compiled(name: str, folder: str, *options: str) -> Path:
-    """The library made of a file of C beside this one."""
+def compiled(source: str, folder: str, *flags: str) -> Path:
+    """A library made of a C file that lies beside this one."""
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
-    library, source = Path(folder, f"{name}.so"), Path(__file__).with_name(f"{name}.c")
-    command = [compiler, "-O2", "-shared", "-fPIC", *options, "-o", str(library), str(source)]
+    file = Path(__file__).with_name(source)
+    library = Path(folder, file.stem + ".so")
+    command = [compiler, "-O2", "-shared", "-fPIC", *flags, "-o", str(library), str(file)]
     subprocess.run(command, check=True)
     return library
 
@@ -61,23 +61,23 @@ def compiled(name: str, folder: str, *options: str) -> Path:
 def c_library() -> ctypes.CDLL:
     """The bare system calls, compiled for this run."""
     with tempfile.TemporaryDirectory() as folder:
-        return ctypes.CDLL(str(compiled("baseline", folder)))
+        return ctypes.CDLL(str(compiled("baseline.c", folder)))
 
 
 @functools.cache
-def floor_memory() -> Any:
-    """Memory with the least `read` and `write`; None without the headers of this CPython."""
-    headers = sysconfig.get_path("include")
-    if not Path(headers, "Python.h").exists():
+def extension(name: str) -> Any | None:
+    """An extension module of a C file that lies beside this one; None without CPython's headers."""
+    include = sysconfig.get_path("include")
+    if not Path(include, "Python.h").exists():
         return None
     with tempfile.TemporaryDirectory() as folder:
-        file = str(compiled("floor", folder, f"-I{headers}"))
-        loader = importlib.machinery.ExtensionFileLoader("floor", file)
-        spec = importlib.util.spec_from_loader("floor", loader)
-        assert spec
+        library = compiled(f"{name}.c", folder, f"-I{include}")
+        spec = importlib.util.spec_from_file_location(name, library)
+        if spec is None or spec.loader is None:
+            return None
         module = importlib.util.module_from_spec(spec)
-        loader.exec_module(module)
-        return module.Memory()
+        spec.loader.exec_module(module)
+        return module
 
 
 def c(function: str, *arguments: object, each: int = 1) -> Run:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import pyplot
-from works import FLOOR, OURS, C
+from works import OURS, C
 
 Times = Mapping[str, Mapping[str, float]]
 
@@ -30,7 +30,7 @@ def draw(times: Times, folder: Path) -> None:
 
 
 def chart(title: str, works: Times, file: Path) -> None:
-    lengths = [len(times.keys() - {FLOOR}) for times in works.values()]
+    lengths = [len(times) for times in works.values()]
     figure, rows = pyplot.subplots(
         len(works),
         squeeze=False,
@@ -39,7 +39,7 @@ def chart(title: str, works: Times, file: Path) -> None:
         layout="constrained",
     )
     for (work, times), axes in zip(works.items(), rows[:, 0], strict=True):
-        names = sorted(times.keys() - {FLOOR}, key=times.__getitem__, reverse=True)
+        names = sorted(times, key=times.__getitem__, reverse=True)
         values = [times[name] / 1000 for name in names]
         bars = axes.barh(names, values, color=[COLOURS.get(name, OTHERS) for name in names])
         axes.bar_label(bars, fmt="%.2f", padding=3)

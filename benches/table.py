@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import textwrap
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import charts
@@ -28,7 +28,7 @@ class Row:
     call: float
     goals: list[tuple[str, float, bool]]
     error: str = ""
-    reasons: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
 
 
 def measure(work: Work, patience: float) -> Row:
@@ -44,7 +44,7 @@ def measure(work: Work, patience: float) -> Row:
     call = times.pop("call")
     limits = [(str(goal), goal.limit(times, call)) for goal in work.goals]
     goals = [(text, limit, times[OURS] <= limit) for text, limit in limits]
-    return Row(work.name, times, call, goals, reasons={str(g): g.reason for g in work.goals})
+    return Row(work.name, times, call, goals, reason=work.reason)
 
 
 def duration(nanoseconds: float) -> str:
@@ -75,18 +75,13 @@ def cells(row: Row) -> list[list[str]]:
     return [start + line for start, line in zip(starts, lines or [["", ""]], strict=True)]
 
 
-def reasons(row: Row) -> list[str]:
-    """Why each goal that is missed is missed, and what nobody could do better."""
-    lines = []
-    for text, limit, met in row.goals:
-        if met:
-            continue
-        figures = f"{duration(row.times[OURS])}, goal {duration(limit)}"
-        if FLOOR in row.times:
-            figures += f", floor {duration(row.times[FLOOR])}"
-        reason = row.reasons.get(text) or "no reason is known"
-        lines.append(f"{row.work}, {text} ({figures}): {reason}")
-    return lines
+def why_missed(row: Row) -> str:
+    """Why a goal is missed, and what the same would cost at least; empty if none is."""
+    if all(met for *_, met in row.goals) or not (row.reason or FLOOR in row.times):
+        return ""
+    floor = row.times.get(FLOOR)
+    least = [] if floor is None else [f"ours {duration(row.times[OURS])}, floor {duration(floor)}"]
+    return f"{row.work}: " + "; ".join(filter(None, [*least, row.reason]))
 
 
 def table(lines: list[list[str]]) -> str:
@@ -97,6 +92,10 @@ def table(lines: list[list[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in rows
     )
+
+
+def drawn(times: dict[str, float]) -> dict[str, float]:
+    return {name: time for name, time in times.items() if name != FLOOR}
 
 
 def main() -> int:
@@ -118,7 +117,7 @@ def main() -> int:
     print(table([line for row in rows for line in cells(row)]))
     met = "yes" if size <= EXTENSION_MAX else "NO"
     print(f"\nextension module: {size:,} bytes (goal: <= {EXTENSION_MAX:,}; {met})")
-    why = [line for row in rows for line in reasons(row)]
+    why = list(filter(None, map(why_missed, rows)))
     if size > EXTENSION_MAX:
         why.append(f"extension module: {package.SIZE_REASON}")
     calls = [row.call for row in rows if row.call]
@@ -136,7 +135,7 @@ def main() -> int:
         content |= {"extension_bytes": size, "works": [asdict(row) for row in rows]}
         chosen.json.write_text(json.dumps(content, indent=1) + "\n")
     if chosen.charts:
-        charts.draw({row.work: row.times for row in rows}, chosen.charts)
+        charts.draw({row.work: drawn(row.times) for row in rows}, chosen.charts)
     return 0
 
 

@@ -10,23 +10,19 @@ OURS = "sysv_ipc_rs"
 C = "C"
 SYSV_IPC = "sysv_ipc"
 FLOOR = "floor"
-"""No contender: the least that any package could do for the same, where a goal lies below it."""
+"""The least that the same work takes: with what Python and the kernel's interface force, in C."""
 
 Make = Callable[[contextlib.ExitStack], Mapping[str, Run]]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Ours must cost at most `factor` times `base`, plus so many plain calls and nanoseconds.
-
-    The `reason` is printed where the goal is missed: what the time is spent on.
-    """
+    """Ours must cost at most `factor` times `base`, plus so many plain calls and nanoseconds."""
 
     base: str = C
     factor: float = 1.0
     calls: float = 0.0
     extra: float = 0.0
-    reason: str = ""
 
     def limit(self, found: Mapping[str, float], call: float) -> float:
         return self.factor * found[self.base] + self.calls * call + self.extra
@@ -52,16 +48,17 @@ class Work:
     make: Make
     goals: tuple[Goal, ...]
     seconds: float
+    reason: str
 
 
 WORKS: list[Work] = []
 
 
-def work(name: str, *goals: Goal, seconds: float = 1.0) -> Callable[[Make], Make]:
-    """Adds what the function makes to the table."""
+def work(name: str, *goals: Goal, seconds: float = 1.0, reason: str = "") -> Callable[[Make], Make]:
+    """Adds what the function makes to the table; `reason` is told where a goal is missed."""
 
     def add(make: Make) -> Make:
-        WORKS.append(Work(name, make, goals, seconds))
+        WORKS.append(Work(name, make, goals, seconds, reason))
         return make
 
     return add

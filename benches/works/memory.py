@@ -8,7 +8,7 @@ from multiprocessing import shared_memory
 
 import sysv_ipc
 import sysv_ipc_rs
-from _timing import Run, c, floor_memory, python
+from _timing import Run, c, extension, python
 
 from . import FLOOR, OURS, SYSV_IPC, C, Goal, work
 
@@ -51,18 +51,16 @@ NOTHING_LEFT = (
 
 def floor(statement: str, **names: object) -> Mapping[str, Run]:
     """The same by the least extension that there can be."""
-    memory = floor_memory()
-    return {FLOOR: python(statement, m=memory, **names)} if memory else {}
+    module = extension("floor")
+    return {FLOOR: python(statement, m=module.Memory(), **names)} if module else {}
 
 
 @work(
     "attach + detach",
-    Goal(
-        factor=1.15,
-        reason="the floor asks for the size (IPC_STAT) between shmat and shmdt, as ours has to: an "
-        "id can come back as a smaller segment's, and of a size known from before, the rest would "
-        "be foreign memory. Above it are two calls of methods and two objects, made and freed",
-    ),
+    Goal(factor=1.15),
+    reason="the floor asks for the size (IPC_STAT) between shmat and shmdt, as ours has to: an "
+    "id can come back as a smaller segment's, and of a size known from before, the rest would "
+    "be foreign memory. Above it are two calls of methods and two objects, made and freed",
 )
 def attach(stack: Stack) -> Mapping[str, Run]:
     segment = new_segment(stack)
@@ -83,7 +81,7 @@ def stat(stack: Stack) -> Mapping[str, Run]:
     return {OURS: python("s.stat()", s=segment), C: c("shmctl_stat", segment.id)}
 
 
-@work("read 64 B", Goal(SYSV_IPC, 0.1, reason=NOTHING_LEFT))
+@work("read 64 B", Goal(SYSV_IPC, 0.1), reason=NOTHING_LEFT)
 def read_small(stack: Stack) -> Mapping[str, Run]:
     return {
         OURS: python("a.read(64)", a=attached(stack)),
@@ -93,7 +91,7 @@ def read_small(stack: Stack) -> Mapping[str, Run]:
     }
 
 
-@work("write 64 B", Goal(SYSV_IPC, 0.1, reason=NOTHING_LEFT))
+@work("write 64 B", Goal(SYSV_IPC, 0.1), reason=NOTHING_LEFT)
 def write_small(stack: Stack) -> Mapping[str, Run]:
     data = b"x" * 64
     return {
@@ -115,11 +113,9 @@ def slice_small(stack: Stack) -> Mapping[str, Run]:
 
 @work(
     "slice a[:64] = data",
-    Goal(
-        "memoryview",
-        reason="both are calls of a slot of a type, with a slice made for each; ours comes through "
-        "PyO3's trampoline, which counts its thread's attachments in thread-local memory",
-    ),
+    Goal("memoryview"),
+    reason="both are calls of a slot of a type, with a slice made for each; ours comes through "
+    "PyO3's trampoline, which counts its thread's attachments in thread-local memory",
 )
 def assign_small(stack: Stack) -> Mapping[str, Run]:
     data = b"x" * 64

@@ -63,13 +63,11 @@ def undo(stack: Stack) -> Mapping[str, Run]:
 
 @work(
     "with semaphore.hold()",
-    Goal(
-        calls=10,
-        reason="most instructions are CPython's own, for the bound methods that a `with` makes and "
-        "drops; the floor is the pair in C, a `with` of threading.Lock, and a call that makes an "
-        "object. Above it are PyO3's trampolines, which count their thread's attachments in "
-        "thread-local memory, and the guard's object, one of the garbage collector's as all of its",
-    ),
+    Goal(calls=10),
+    reason="most instructions are CPython's own, for the bound methods that a `with` makes and "
+    "drops; the floor is the pair in C, a `with` of threading.Lock, and a call that makes an "
+    "object. Above it are PyO3's trampolines, which count their thread's attachments in "
+    "thread-local memory, and the guard's object, one of the garbage collector's as all of its",
 )
 def hold(stack: Stack) -> Mapping[str, Run]:
     semaphore = new_set(stack)[0]
