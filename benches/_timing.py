@@ -65,14 +65,14 @@ def c_library() -> ctypes.CDLL:
 
 
 @functools.cache
-def binding() -> Any | None:
-    """The barest extension module around the same calls; None without CPython's headers."""
+def extension(name: str) -> Any | None:
+    """An extension module of a C file that lies beside this one; None without CPython's headers."""
     include = sysconfig.get_path("include")
     if not Path(include, "Python.h").exists():
         return None
     with tempfile.TemporaryDirectory() as folder:
-        library = compiled("binding.c", folder, f"-I{include}")
-        spec = importlib.util.spec_from_file_location("binding", library)
+        library = compiled(f"{name}.c", folder, f"-I{include}")
+        spec = importlib.util.spec_from_file_location(name, library)
         if spec is None or spec.loader is None:
             return None
         module = importlib.util.module_from_spec(spec)

@@ -6,12 +6,13 @@ import json
 import os
 import platform
 import sys
+import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import charts
 from _timing import call_price, fastest
-from works import FLOOR, OURS, C, Work, package
+from works import FLOOR, OURS, C, NotHereError, Work, package
 from works.every import WORKS
 
 EXTENSION_MAX = 1_000_000
@@ -36,6 +37,8 @@ def measure(work: Work, patience: float) -> Row:
         with contextlib.ExitStack() as stack:
             contenders = {**work.make(stack), "call": call_price()}
             times = fastest(contenders, work.seconds * patience)
+    except NotHereError as error:
+        return Row(work.name, {}, 0, [], f"left out: {error}")
     except Exception as error:
         return Row(work.name, {}, 0, [], f"{type(error).__name__}: {error}")
     call = times.pop("call")
@@ -77,7 +80,7 @@ def why_missed(row: Row) -> str:
     if all(met for *_, met in row.goals) or not (row.reason or FLOOR in row.times):
         return ""
     floor = row.times.get(FLOOR)
-    least = [] if floor is None else [f"floor {duration(floor)} ({floor / row.times[C]:.2f} C)"]
+    least = [] if floor is None else [f"ours {duration(row.times[OURS])}, floor {duration(floor)}"]
     return f"{row.work}: " + "; ".join(filter(None, [*least, row.reason]))
 
 
@@ -112,14 +115,17 @@ def main() -> int:
     print("\r\x1b[K", end="", file=sys.stderr)
     size = package.extension_size()
     print(table([line for row in rows for line in cells(row)]))
-    if reasons := list(filter(None, map(why_missed, rows))):
-        print("\nmissed, and why:", *reasons, sep="\n  ")
     met = "yes" if size <= EXTENSION_MAX else "NO"
     print(f"\nextension module: {size:,} bytes (goal: <= {EXTENSION_MAX:,}; {met})")
+    why = list(filter(None, map(why_missed, rows)))
+    if size > EXTENSION_MAX:
+        why.append(f"extension module: {package.SIZE_REASON}")
     calls = [row.call for row in rows if row.call]
     print(f"a call ({{}}.copy): {min(calls, default=0):.1f} ns; Python {platform.python_version()}")
     missed = sum(not met for row in rows for *_, met in row.goals)
     print(f"goals: {sum(len(row.goals) for row in rows)}, missed: {missed}")
+    for line in why:
+        print(textwrap.fill(line, 100, initial_indent="- ", subsequent_indent="  "))
     if chosen.json:
         content: dict[str, object] = {
             "python": sys.version,

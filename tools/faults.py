@@ -45,12 +45,18 @@ FAULTS = [
     Fault(
         "memory is unmapped though a buffer was exported",
         "src/python/shm/mapping.rs",
-        "State::Exported(memory) | State::Kept(memory) => {\n"
-        "                *state = State::Kept(memory);\n"
-        "                None\n"
+        "Self::Exported(memory) | Self::Kept(memory) => (Self::Kept(memory), None),",
+        "Self::Exported(memory) | Self::Kept(memory) => {\n"
+        "                (Self::Released(Weak::new()), Some(memory))\n"
         "            }",
-        "State::Exported(memory) | State::Kept(memory) => Some(memory),",
         ("tests/test_buffer_lifetime.py",),
+    ),
+    Fault(
+        "a detached attachment forgets that a word keeps its memory",
+        "src/python/shm/mapping.rs",
+        "Arc::strong_count(&memory) > 1",
+        "Arc::strong_count(&memory) > 2",
+        ("tests/test_atomic.py",),
     ),
     Fault(
         "a word of shared memory need not be aligned",
@@ -65,6 +71,13 @@ FAULTS = [
         "if !self.is_ours() || !self.held.swap(false, Ordering::AcqRel) {\n"
         "            return Ok(());",
         "if !self.is_ours() {\n            return Ok(());",
+        ("tests/test_semaphore_guard.py",),
+    ),
+    Fault(
+        "a guard that is dropped gives nothing back",
+        "src/sem/guard.rs",
+        "if *self.held.get_mut() {",
+        "if !*self.held.get_mut() {",
         ("tests/test_semaphore_guard.py",),
     ),
     Fault(

@@ -36,6 +36,10 @@ class Goal:
         return "<= " + " + ".join(terms)
 
 
+class NotHereError(Exception):
+    """What the work needs is not on this machine."""
+
+
 @dataclass(frozen=True)
 class Work:
     """A piece of work, its contenders (made for one run), and what is promised about ours."""

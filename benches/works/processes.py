@@ -15,7 +15,7 @@ from typing import Any
 
 import posix_ipc
 import sysv_ipc
-from _timing import Run, binding, c, python, sustained
+from _timing import Run, c, extension, python, sustained
 
 from . import FLOOR, OURS, SYSV_IPC, C, Goal, work
 from .queues import new_queue
@@ -101,7 +101,7 @@ def renamed(statement: str, name: str) -> str:
 
 def channels() -> dict[str, tuple[str, str, Callable[[Stack], Any]]]:
     """What there is to compare, with the barest binding."""
-    bare = binding()
+    bare = extension("binding")
     if bare is None:
         return CHANNELS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import posix_ipc
 import sysv_ipc
 import sysv_ipc_rs
-from _timing import Run, binding, c, python
+from _timing import Run, c, extension, python
 
 from . import FLOOR, OURS, SYSV_IPC, C, Goal, work
 
@@ -146,7 +146,7 @@ def receiving(stack: Stack, size: int) -> Mapping[str, Run]:
         OURS: filled(queue, size, python("q.receive_into(b)", q=queue, b=buffer)),
         C: filled(queue, size, c("msgrcv_many", queue.id, size)),
     }
-    if bare := binding():
+    if bare := extension("binding"):
         barest = python("receive(i, b)", receive=bare.receive_into, i=queue.id, b=buffer)
         runs[FLOOR] = filled(queue, size, barest)
     return runs
@@ -156,7 +156,7 @@ def peeking(stack: Stack, size: int) -> Mapping[str, Run]:
     queue = new_queue(stack)
     queue.send(b"x" * size)
     runs = {OURS: python("q.peek()", q=queue), C: c("msgrcv_copy", queue.id, size)}
-    if bare := binding():
+    if bare := extension("binding"):
         runs[FLOOR] = python("peek(i, size)", peek=bare.peek, i=queue.id, size=size)
     return runs
 

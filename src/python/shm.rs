@@ -14,6 +14,7 @@ use crate::shm::{self as core, AttachOptions, CreateOptions};
 
 mod atomic;
 mod attachment;
+mod guarded;
 mod iterator;
 mod mapping;
 mod types;
