@@ -35,9 +35,9 @@ impl Class {
     /// An exception of this class.
     #[cold]
     pub(super) fn with(self, errno: Errno, text: &str) -> PyErr {
-        Python::attach(|py| match self.get(py) {
-            Ok(class) => PyErr::from_type(class.clone(), (errno as i32, text.to_owned())),
-            Err(failed) => failed,
+        Python::attach(|py| {
+            let made = self.get(py).and_then(|class| class.call1((errno as i32, text)));
+            made.map_or_else(|failed| failed, PyErr::from_value)
         })
     }
 }

@@ -6,10 +6,11 @@ use libc::msqid_ds;
 use nix::errno::Errno;
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
 use super::arguments::{self, Key, MessageSize, MessageType};
 use super::error::{self, Class};
+use super::number::Kept;
 use super::{NO_ID, change, check_flags, open_or_create};
 use crate::ipc::{Control, PermissionChange, Permissions};
 use crate::msg::{Incoming, MessageQueue as Queue, Outgoing, Room};
@@ -77,11 +78,13 @@ fn too_long(what: &str, most: impl std::fmt::Display) -> PyErr {
 ///     ValueError: An argument is out of range; then nothing is created.
 ///
 /// See msgget(2), msgop(2), msgctl(2).
-#[pyclass(frozen, subclass, module = "sysv_ipc_rs.compat")]
+#[pyclass(frozen, freelist = 16, subclass, module = "sysv_ipc_rs.compat")]
 #[derive(Debug)]
 pub(in crate::python) struct MessageQueue {
     id: AtomicI32,
     key: AtomicI32,
+    id_int: Kept<i32>,
+    key_int: Kept<i32>,
     max_message_size: AtomicUsize,
 }
 
@@ -142,6 +145,8 @@ impl MessageQueue {
         Self {
             id: AtomicI32::new(NO_ID),
             key: AtomicI32::new(NO_ID),
+            id_int: Kept::new(),
+            key_int: Kept::new(),
             max_message_size: AtomicUsize::new(MessageSize::DEFAULT.0),
         }
     }
@@ -259,8 +264,8 @@ impl MessageQueue {
 
     /// The id that the system gave it. Read-only.
     #[getter]
-    fn id(&self) -> i32 {
-        self.id.load(Relaxed)
+    fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.id_int.of(py, self.id.load(Relaxed))
     }
 
     #[setter]
@@ -270,8 +275,8 @@ impl MessageQueue {
 
     /// The key that it was found or made by. Read-only.
     #[getter]
-    fn key(&self) -> i32 {
-        self.key.load(Relaxed)
+    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.key_int.of(py, self.key.load(Relaxed))
     }
 
     /// How many bytes it may hold. More than MSGMNB needs CAP_SYS_RESOURCE.
@@ -374,11 +379,11 @@ impl MessageQueue {
     }
 
     fn __str__(&self) -> String {
-        format!("Key={}, id={}", self.key(), self.id())
+        format!("Key={}, id={}", self.key.load(Relaxed), self.id.load(Relaxed))
     }
 
     fn __repr__(&self) -> String {
-        format!("sysv_ipc.MessageQueue({})", self.key())
+        format!("sysv_ipc.MessageQueue({})", self.key.load(Relaxed))
     }
 }
 

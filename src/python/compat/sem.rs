@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 use nix::errno::Errno;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyTuple};
 
 use super::arguments::{self, Delta, InitialValue, Key, Patience};
 use super::error::{self, Class};
+use super::number::Kept;
 use super::{Got, NO_ID, change, check_flags, open_or_create, permissions};
 use crate::ipc::{Control, Mode, PermissionChange, Permissions};
 use crate::python::convert::{Flag, ModeBits};
@@ -58,11 +59,13 @@ fn failed(errno: Errno) -> PyErr {
 ///     ValueError: An argument is out of range; then nothing is created.
 ///
 /// See semget(2), semop(2), semctl(2).
-#[pyclass(frozen, subclass, module = "sysv_ipc_rs.compat")]
+#[pyclass(frozen, freelist = 16, subclass, module = "sysv_ipc_rs.compat")]
 #[derive(Debug)]
 pub(in crate::python) struct Semaphore {
     id: AtomicI32,
     key: AtomicI32,
+    id_int: Kept<i32>,
+    key_int: Kept<i32>,
     block: AtomicBool,
     undo: AtomicBool,
 }
@@ -123,8 +126,14 @@ impl Semaphore {
         text_signature = "(key, flags=0, mode=0o600, initial_value=0)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        let id = || AtomicI32::new(NO_ID);
-        Self { id: id(), key: id(), block: AtomicBool::new(true), undo: AtomicBool::new(false) }
+        Self {
+            id: AtomicI32::new(NO_ID),
+            key: AtomicI32::new(NO_ID),
+            id_int: Kept::new(),
+            key_int: Kept::new(),
+            block: AtomicBool::new(true),
+            undo: AtomicBool::new(false),
+        }
     }
 
     #[pyo3(signature = (
@@ -266,8 +275,8 @@ impl Semaphore {
 
     /// The id that the system gave it. Read-only.
     #[getter]
-    fn id(&self) -> i32 {
-        self.id.load(Relaxed)
+    fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.id_int.of(py, self.id.load(Relaxed))
     }
 
     #[setter]
@@ -277,8 +286,8 @@ impl Semaphore {
 
     /// The key that it was found or made by. Read-only.
     #[getter]
-    fn key(&self) -> i32 {
-        self.key.load(Relaxed)
+    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.key_int.of(py, self.key.load(Relaxed))
     }
 
     /// Its value, 0 to SEMAPHORE_VALUE_MAX.
@@ -392,11 +401,11 @@ impl Semaphore {
     }
 
     fn __str__(&self) -> String {
-        format!("Key={}, id={}", self.key(), self.id())
+        format!("Key={}, id={}", self.key.load(Relaxed), self.id.load(Relaxed))
     }
 
     fn __repr__(&self) -> String {
-        format!("sysv_ipc.Semaphore({})", self.key())
+        format!("sysv_ipc.Semaphore({})", self.key.load(Relaxed))
     }
 }
 
