@@ -14,6 +14,7 @@ use crate::ipc::{Control, PermissionChange, Permissions};
 use crate::sys;
 
 mod arguments;
+mod constructor;
 mod error;
 mod msg;
 mod number;
@@ -48,6 +49,7 @@ fn check_flags(key: Key, flags: i32) -> PyResult<()> {
 }
 
 /// Opens or creates by `get(key, flags)`; on failure also the key that was tried.
+#[inline]
 fn open_or_create(
     key: Key,
     flags: i32,

@@ -361,12 +361,11 @@ pub(super) fn ftok(path: &Bound<'_, PyAny>, proj_id: &Bound<'_, PyAny>) -> PyRes
 
 /// The key of a file, with any project number.
 pub(super) fn file_key(path: &Bound<'_, PyAny>, proj_id: i32) -> PyResult<i32> {
-    let name: OsString = match path.cast::<PyString>() {
-        Ok(text) => text.extract()?,
-        Err(_) => {
-            let bytes = path.py().import("os")?.call_method1("fsencode", (path,))?;
-            OsStr::from_bytes(bytes.extract()?).to_owned()
-        }
+    let name: OsString = if let Ok(text) = path.cast::<PyString>() {
+        text.extract()?
+    } else {
+        let bytes = path.py().import("os")?.call_method1("fsencode", (path,))?;
+        OsStr::from_bytes(bytes.extract()?).to_owned()
     };
     if name.as_bytes().contains(&0) {
         return Err(PyValueError::new_err("embedded null byte in the path"));

@@ -8,14 +8,15 @@ use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
-use super::arguments::{self, Key, MessageSize, MessageType};
+use super::arguments::{self, MessageSize, MessageType};
+use super::constructor::MessageQueueArguments;
 use super::error::{self, Class};
 use super::number::Kept;
 use super::{NO_ID, change, check_flags, open_or_create};
 use crate::ipc::{Control, PermissionChange, Permissions};
 use crate::msg::{Incoming, MessageQueue as Queue, Outgoing, Room};
 use crate::python::buffer::{self, Bytes, LONG_COPY};
-use crate::python::convert::{self, Flag, ModeBits};
+use crate::python::convert::{self, Flag};
 use crate::python::msg::{given_back, receive_waiting, send_until, try_raw};
 use crate::python::wait::{Timeout, raise_late};
 use crate::sys;
@@ -151,16 +152,14 @@ impl MessageQueue {
         }
     }
 
-    #[pyo3(signature = (
-        key, flags=0, mode=ModeBits::OURS, max_message_size=MessageSize::DEFAULT
-    ))]
+    #[pyo3(signature = (*args, **kwargs))]
     fn __init__(
         &self,
-        key: Key,
-        flags: i32,
-        mode: ModeBits,
-        max_message_size: MessageSize,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
+        let MessageQueueArguments { key, flags, mode, max_message_size } =
+            MessageQueueArguments::of(args, kwargs)?;
         check_flags(key, flags)?;
         let (flags, mode) = (flags & (libc::IPC_CREAT | libc::IPC_EXCL), i32::from(mode.0.bits()));
         let got = open_or_create(key, flags, |key, flags| sys::msgget(key, flags | mode))

@@ -8,11 +8,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
 use super::arguments::{self, Delta, InitialValue, Key, Patience};
-use super::error::{self, Class};
+use super::constructor::SemaphoreArguments;
+use super::error::{self, Always, Class};
 use super::number::Kept;
 use super::{Got, NO_ID, change, check_flags, open_or_create, permissions};
 use crate::ipc::{Control, Mode, PermissionChange, Permissions};
-use crate::python::convert::{Flag, ModeBits};
+use crate::python::convert::Flag;
 use crate::python::sem::operate;
 use crate::python::wait::Timeout;
 use crate::sem::{Operation, OperationFlags, SemaphoreSet};
@@ -21,13 +22,15 @@ use crate::sys;
 const OUT_OF_RANGE: &str = "The semaphore's value must remain between 0 and SEMVMX";
 const NOT_AN_INT: &str = "The attribute must be an integer";
 
+static NO_SUCH_KEY: Always =
+    Always::new(Class::Existential, Errno::ENOENT, "No semaphore exists with the specified key");
+static BUSY: Always = Always::new(Class::Busy, Errno::EAGAIN, "The semaphore is busy");
+
 /// The exception for what the kernel answers.
 #[cold]
 fn failed(errno: Errno) -> PyErr {
     match errno {
-        Errno::ENOENT => {
-            Class::Existential.with(errno, "No semaphore exists with the specified key")
-        }
+        Errno::ENOENT => NO_SUCH_KEY.error(),
         Errno::EINVAL => {
             Class::Existential.with(Errno::EIDRM, "No semaphore exists with the specified key")
         }
@@ -37,7 +40,7 @@ fn failed(errno: Errno) -> PyErr {
         Errno::EIDRM => Class::Existential.with(errno, "The semaphore was removed"),
         Errno::EACCES | Errno::EPERM => Class::Permissions.with(errno, "Permission denied"),
         Errno::ERANGE => PyValueError::new_err(OUT_OF_RANGE),
-        Errno::EAGAIN => Class::Busy.with(errno, "The semaphore is busy"),
+        Errno::EAGAIN => BUSY.error(),
         errno => error::common(errno),
     }
 }
@@ -98,6 +101,7 @@ impl Semaphore {
 }
 
 /// A set of one, with its value; nothing is left if that can't be set.
+#[inline]
 fn get(key: Key, flags: i32, mode: Mode, value: Option<u16>) -> PyResult<Got> {
     check_flags(key, flags)?;
     let flags = flags & (libc::IPC_CREAT | libc::IPC_EXCL);
@@ -108,13 +112,11 @@ fn get(key: Key, flags: i32, mode: Mode, value: Option<u16>) -> PyResult<Got> {
     let mode = i32::from(mode.bits());
     let got = open_or_create(key, flags, |key, flags| sys::semget(key, 1, flags | mode))
         .map_err(|(errno, _)| failed(errno))?;
-    let value = value
-        .filter(|_| creates && got.created)
-        .map_or(Ok(()), |value| sys::semctl_setval(got.id, 0, value.into()));
-    if let Err(errno) = value {
+    let Some(value) = value.filter(|_| creates && got.created) else { return Ok(got) };
+    sys::semctl_setval(got.id, 0, value.into()).map_err(|errno| {
         let _ = SemaphoreSet::ctl_rmid(got.id);
-        return Err(failed(errno));
-    }
+        failed(errno)
+    })?;
     Ok(got)
 }
 
@@ -136,16 +138,14 @@ impl Semaphore {
         }
     }
 
-    #[pyo3(signature = (
-        key, flags=0, mode=ModeBits::OURS, initial_value=InitialValue::ZERO
-    ))]
+    #[pyo3(signature = (*args, **kwargs))]
     fn __init__(
         &self,
-        key: Key,
-        flags: i32,
-        mode: ModeBits,
-        initial_value: InitialValue,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
+        let SemaphoreArguments { key, flags, mode, initial_value } =
+            SemaphoreArguments::of(args, kwargs)?;
         let got = get(key, flags, mode.0, initial_value.0)?;
         self.id.store(got.id, Relaxed);
         self.key.store(got.key, Relaxed);
