@@ -19,6 +19,10 @@ UNSHARE := $(shell unshare --ipc true 2>/dev/null && echo unshare --ipc \
 	|| { unshare --user --map-root-user --ipc true 2>/dev/null \
 	&& echo unshare --user --map-root-user --ipc; })
 
+# pytest's workers, each of which moves into a namespace of its own: where that is not allowed they
+# would see each other's objects.
+WORKERS := $(if $(UNSHARE),-n 2 --dist worksteal)
+
 SOURCES := $(shell find src python -type f -not -name '*.so' -not -name '*.pyc') \
 	Cargo.toml Cargo.lock pyproject.toml README.md LICENSE
 TEST := build/test/bin/python
@@ -72,7 +76,7 @@ test-python: build/test.stamp
 	@[ -n "$(UNSHARE)" ] || echo "notice: no IPC namespace of our own is allowed here"
 	@cd build && ../$(TEST) -c 'import sys, sysv_ipc_rs; \
 		assert sysv_ipc_rs.__file__.startswith(sys.prefix), "not the wheel is tested"'
-	$(UNSHARE) $(TEST) -m pytest
+	$(UNSHARE) $(TEST) -m pytest $(WORKERS)
 
 interop: build/test.stamp interop-programs ## with the other programs that we talk to, which it installs
 	$(UNSHARE) $(TEST) -m pytest tests/interop

@@ -71,6 +71,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::error::add_to(module)?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         // The package says what is public.
         module.delattr("__all__")
     }

@@ -5,14 +5,16 @@ import ctypes
 import gc
 import importlib
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import pytest
 import support
 import sysv_ipc_rs as ipc
+from _pytest.config import create_terminal_writer
 from aio_support import Run
 from sysv_ipc_rs import raw
 
@@ -35,6 +37,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[OURS_ALONE] = True
     except PermissionError:
         config.stash[OURS_ALONE] = False
+        if config.getoption("numprocesses", None):
+            raise pytest.UsageError("-n: no IPC namespaces for the workers are allowed") from None
+    if hasattr(config, "workerinput"):
+        # What a worker of pytest-xdist prints is lost. Where a test hung shall not be.
+        timeout: Any = config.pluginmanager.get_plugin("timeout")
+        writer, dump = create_terminal_writer(config, sys.__stderr__), timeout.dump_stacks
+        timeout.dump_stacks = lambda _: dump(writer)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

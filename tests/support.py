@@ -3,6 +3,7 @@
 import calendar
 import ctypes
 import errno
+import fcntl
 import os
 import pickle
 import platform
@@ -353,8 +354,9 @@ class Index:
 
 
 def name(value: object) -> str:
-    """What a test with this parameter is called."""
-    return getattr(value, "__qualname__", None) or repr(value)[:40]
+    """What a test with this parameter is called, in every process that collects it."""
+    text = getattr(value, "__qualname__", None) or str(repr(value))
+    return re.sub(r" at 0x[0-9a-f]+", "", text)[:40]
 
 
 @contextmanager
@@ -414,6 +416,16 @@ def compiled(folder: Path, source: str, *options: str) -> Path:
     files = ["-o", str(binary), str(folder / "source.c")]
     subprocess.run(["cc", "-O1", "-Wall", "-Werror", *options, *files], check=True)
     return binary
+
+
+@contextmanager
+def shared_folder(name: str) -> Iterator[Path]:
+    """A folder below `build` for what later runs use too; one process at a time fills it."""
+    folder = BUILD / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 def pip(*arguments: str) -> None:

@@ -10,6 +10,7 @@ import support
 import sysv_ipc_rs as ipc
 from aio_support import Run, turns
 from sysv_ipc_rs import aio, sync
+from sysv_ipc_rs.aio import _events
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -386,8 +387,11 @@ def test_a_task_that_is_cancelled_while_it_waits_for_the_lock_passes_its_notific
 
 
 def test_all_tasks_that_are_notified_at_once_go_on_in_the_order_in_which_they_waited(
-    run: Run[None], condition: sync.Condition
+    run: Run[None], condition: sync.Condition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However long the threads of a busy machine need to tell.
+    monkeypatch.setattr(_events, "_SLOWER", 20)
+
     async def main() -> None:
         ours = aio.AsyncCondition(condition)
         for _ in range(15):

@@ -95,12 +95,12 @@ SLICES = [
 
 
 class TestSlices:
-    @pytest.mark.parametrize("part", SLICES, ids=repr)
+    @pytest.mark.parametrize("part", SLICES, ids=name)
     def test_are_bytes(self, attachment: Attachment, part: slice) -> None:
         assert type(attachment[part]) is bytes
         assert attachment[part] == content(attachment)[part]
 
-    @pytest.mark.parametrize("part", SLICES, ids=repr)
+    @pytest.mark.parametrize("part", SLICES, ids=name)
     def test_take_as_many(self, attachment: Attachment, part: slice) -> None:
         model = bytearray(content(attachment))
         new = random.randbytes(len(model[part]))

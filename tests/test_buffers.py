@@ -128,7 +128,7 @@ def test_shared_memory_of_ours_can_be_sent(
         np.arange(10)[::-1],
         np.arange(9).reshape(3, 3)[:, 1],
     ],
-    ids=str,
+    ids=support.name,
 )
 def test_a_buffer_with_gaps_is_refused(
     queue: MessageQueue, send: Callable[[Any], object], data: Any
@@ -253,7 +253,7 @@ def test_every_writable_buffer_can_be_filled(
 @pytest.mark.parametrize(
     "buffer",
     [b"abc", memoryview(b"abc"), memoryview(bytearray(3)).toreadonly(), np.uint8(3)],
-    ids=str,
+    ids=support.name,
 )
 def test_a_read_only_buffer_is_refused(
     queue: MessageQueue, receive_into: Callable[..., object], buffer: Any
@@ -298,7 +298,7 @@ def test_references_are_never_overwritten(
     assert (named.O, named.Other) == (0x41414141, b"AAA")
 
 
-@pytest.mark.parametrize("buffer", ["abc", None, 3, [0], bytearray], ids=str)
+@pytest.mark.parametrize("buffer", ["abc", None, 3, [0], bytearray], ids=support.name)
 def test_what_can_not_be_filled_is_refused(
     queue: MessageQueue, receive_into: Callable[..., object], buffer: Any
 ) -> None:

@@ -117,6 +117,7 @@ def terminal(queue: ipc.MessageQueue) -> Iterator[Terminal]:
     made = Terminal()
     try:
         made.until("48%")
+        made.until("q Quit")
         yield made
     finally:
         made.close()

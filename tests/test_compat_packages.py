@@ -17,14 +17,14 @@ ALONE = ["ipx==0.1.7", "Adafruit-Blinka==10.0.0"]
 @pytest.fixture(scope="module")
 def packages() -> Path:
     """The folder that they are installed in."""
-    folder = support.BUILD / "packages"
-    installed = folder / "installed.txt"
-    wanted = "\n".join(TOOZ + ALONE)
-    if not installed.exists() or installed.read_text() != wanted:
-        support.pip("install", "--upgrade", "--target", str(folder), *TOOZ)
-        support.pip("install", "--upgrade", "--target", str(folder), "--no-deps", *ALONE)
-        installed.write_text(wanted)
-    return folder
+    with support.shared_folder("packages") as folder:
+        installed = folder / "installed.txt"
+        wanted = "\n".join(TOOZ + ALONE)
+        if not installed.exists() or installed.read_text() != wanted:
+            support.pip("install", "--upgrade", "--target", str(folder), *TOOZ)
+            support.pip("install", "--upgrade", "--target", str(folder), "--no-deps", *ALONE)
+            installed.write_text(wanted)
+        return folder
 
 
 def environment(packages: Path, replaced: Path) -> dict[str, str]:

@@ -25,14 +25,14 @@ PASSED = 136
 @pytest.fixture(scope="module")
 def sources() -> Path:
     """The unpacked source distribution."""
-    folder = support.BUILD / "peer"
-    archive = folder / f"{SOURCES}.tar.gz"
-    if not archive.exists():
-        options = ["--no-deps", "--no-binary", ":all:"]
-        support.pip("download", *options, "--dest", str(folder), "sysv_ipc==1.2.0")
-    if not (folder / SOURCES).exists():
-        shutil.unpack_archive(archive, folder, filter="data")
-    return folder / SOURCES
+    with support.shared_folder("peer") as folder:
+        archive = folder / f"{SOURCES}.tar.gz"
+        if not archive.exists():
+            options = ["--no-deps", "--no-binary", ":all:"]
+            support.pip("download", *options, "--dest", str(folder), "sysv_ipc==1.2.0")
+        if not (folder / SOURCES).exists():
+            shutil.unpack_archive(archive, folder, filter="data")
+        return folder / SOURCES
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.metadata
 import inspect
 import pkgutil
 import pydoc
@@ -57,7 +58,7 @@ def members() -> Iterator[tuple[str, str, Any]]:
     """(module, qualified name, thing) of what public classes define; errors only inherit."""
     for module, name, thing in public_things():
         if isinstance(thing, type) and not issubclass(thing, BaseException):
-            for member in vars(thing):
+            for member in sorted(vars(thing)):
                 if not member.startswith("_"):
                     yield module, f"{name}.{member}", getattr(thing, member)
 
@@ -149,6 +150,10 @@ def test_every_public_name_is_in_the_stubs() -> None:
         names = {name for place, name in rows if place == module}
         assert names - stub_names(f"{module}.pyi") == set()
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert sysv_ipc_rs.__version__ == importlib.metadata.version("sysv-ipc-rs")
 
 
 def test_the_module_needs_no_gil() -> None:

@@ -92,7 +92,7 @@ def test_what_was_received_can_be_sent_on(queue: MessageQueue) -> None:
         (None, TypeError),
         ((1, b"a pair"), TypeError),
     ],
-    ids=str,
+    ids=support.name,
 )
 def test_all_are_checked_before_the_first_is_sent(
     queue: MessageQueue, messages: Any, error: type[Exception]

@@ -86,3 +86,10 @@ def test_what_a_child_raises_is_raised() -> None:
 def test_a_new_interpreter_has_the_same_package() -> None:
     code = "import sys, sysv_ipc_rs; print(sys.argv[1], sysv_ipc_rs.__file__)"
     assert support.python_prints(code, 5) == f"5 {ipc.__file__}\n"
+
+
+def test_a_parameters_name_is_the_same_in_every_process() -> None:
+    """Else the workers of pytest-xdist disagree about which tests there are."""
+    for value in (object(), iter([]), [memoryview(b"")], slice(support.Index(1)), int.from_bytes):
+        assert "0x" not in support.name(value)
+    assert support.name(object()) == "<object object>"

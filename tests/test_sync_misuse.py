@@ -284,7 +284,7 @@ class TestMaking:
         yield
         assert support.objects() == before
 
-    @pytest.mark.parametrize("create", [*CREATE.values(), *OPEN_OR_CREATE.values()], ids=repr)
+    @pytest.mark.parametrize("create", [*CREATE.values(), *OPEN_OR_CREATE.values()], ids=name)
     def test_keys_and_modes_are_checked(self, create: Callable[..., Any]) -> None:
         for bad, error in (
             (None, TypeError),

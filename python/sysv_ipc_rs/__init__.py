@@ -37,6 +37,8 @@ from ._core import (
     key_from_name,
 )
 
+__version__ = _core.__version__
+
 __all__ = [
     "IPC_PRIVATE",
     "AccessDeniedError",
