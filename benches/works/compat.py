@@ -124,7 +124,7 @@ CALLS: tuple[tuple[str, str, Names], ...] = (
     ("open or create queue", "Me(key_Me, create)", constructors),
     # A segment that the incumbent has attached stays so until it is told.
     ("open memory + detach", "Sh(key_Sh).detach()", constructors),
-    ("open memory by keyword + detach", "Sh(key=key_Sh, flags=0, mode=0o600).detach()", constructors),
+    ("open memory by keyword + detach", "Sh(key=key_Sh, flags=0).detach()", constructors),
     ("open or create memory + detach", "Sh(key_Sh, create).detach()", constructors),
     ("ExistentialError", "attempt()", missing),
     ("attach(id) + detach", "attach(m.id).detach()", functions),
