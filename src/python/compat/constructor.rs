@@ -1,15 +1,15 @@
-//! What the constructors are called with.
+//! What the constructors of semaphores and queues are called with.
 //!
 //! The general way to read the arguments of an `__init__` takes as long as a system call. Most calls
 //! are by position alone: those are read here, and whatever is unusual or wrong is left to the
-//! general way, which knows what to say.
+//! general way, which knows what to say. (Shared memory takes several system calls anyway.)
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use pyo3::wrap_pyfunction;
 
-use super::arguments::{Character, InitialValue, Key, MessageSize, Size};
+use super::arguments::{InitialValue, Key, MessageSize};
 use crate::python::convert::ModeBits;
 
 macro_rules! constructor {
@@ -70,6 +70,3 @@ constructor!("Semaphore", semaphore, SemaphoreArguments:
 constructor!("MessageQueue", message_queue, MessageQueueArguments:
     flags: i32 = 0, mode: ModeBits = ModeBits::OURS,
     max_message_size: MessageSize = MessageSize::DEFAULT);
-constructor!("SharedMemory", shared_memory, SharedMemoryArguments:
-    flags: i32 = 0, mode: ModeBits = ModeBits::OURS, size: Size = Size::NONE,
-    init_character: Character = Character::BLANK);

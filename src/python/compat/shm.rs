@@ -11,13 +11,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyTuple};
 
 use self::memory::{Attached, attach as attach_memory};
-use super::arguments::{self, Address, ByteCount, Key, Offset};
-use super::constructor::SharedMemoryArguments;
+use super::arguments::{self, Address, ByteCount, Character, Key, Offset, Size};
 use super::error::{self, Class};
 use super::number::Kept;
 use super::{Got, NO_ID, change, check_flags, open_or_create};
 use crate::ipc::{Control, Mode, PermissionChange, Permissions};
 use crate::python::buffer::{self, Bytes, LONG_COPY};
+use crate::python::convert::ModeBits;
 use crate::shm::{self as core, SharedMemory as Segment};
 use crate::sys;
 
@@ -151,15 +151,19 @@ impl SharedMemory {
         Self::none()
     }
 
-    #[pyo3(signature = (*args, **kwargs))]
+    #[pyo3(signature = (
+        key, flags=0, mode=ModeBits::OURS, size=Size::NONE, init_character=Character::BLANK
+    ))]
     fn __init__(
         &self,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
+        py: Python<'_>,
+        key: Key,
+        flags: i32,
+        mode: ModeBits,
+        size: Size,
+        init_character: Character,
     ) -> PyResult<()> {
         const CREX: i32 = libc::IPC_CREAT | libc::IPC_EXCL;
-        let SharedMemoryArguments { key, flags, mode, size, init_character } =
-            SharedMemoryArguments::of(args, kwargs)?;
         let (flags, mode) = (flags & !0o777, mode.0);
         let exclusive = flags & CREX == CREX;
         let size = if exclusive && size.0 == 0 { sys::shmlba() } else { size.0 };
@@ -173,7 +177,7 @@ impl SharedMemory {
         })?;
         if exclusive && !readonly {
             let fill = || memory.fill(0, memory.size(), init_character.0);
-            if memory.size() > LONG_COPY { args.py().detach(fill) } else { fill() }?;
+            if memory.size() > LONG_COPY { py.detach(fill) } else { fill() }?;
         }
         self.id.store(got.id, Relaxed);
         self.key.store(got.key, Relaxed);
