@@ -279,7 +279,9 @@ def test_a_second_init_is_another_semaphore(semaphore: compat.Semaphore) -> None
 @pytest.mark.parametrize("kind", [compat.Semaphore, compat.MessageQueue, compat.SharedMemory])
 def test_a_constructor_says_what_is_wrong_with_its_arguments(kind: Any) -> None:
     name = kind.__name__
-    with pytest.raises(TypeError, match=f"{name}.*.. missing 1 required positional argument: 'key'"):
+    with pytest.raises(
+        TypeError, match=f"{name}.*.. missing 1 required positional argument: 'key'"
+    ):
         kind()
     with pytest.raises(TypeError, match=f"{name}.*.. takes from 1 to . positional arguments but 9"):
         kind(*range(1, 10))
