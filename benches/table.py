@@ -11,7 +11,7 @@ from pathlib import Path
 
 import charts
 from _timing import call_price, fastest
-from works import OURS, C, Work, package
+from works import FLOOR, OURS, C, Work, package
 from works.every import WORKS
 
 EXTENSION_MAX = 1_000_000
@@ -27,6 +27,7 @@ class Row:
     call: float
     goals: list[tuple[str, float, bool]]
     error: str = ""
+    reason: str = ""
 
 
 def measure(work: Work, patience: float) -> Row:
@@ -39,9 +40,8 @@ def measure(work: Work, patience: float) -> Row:
         return Row(work.name, {}, 0, [], f"{type(error).__name__}: {error}")
     call = times.pop("call")
     limits = [(str(goal), goal.limit(times, call)) for goal in work.goals]
-    return Row(
-        work.name, times, call, [(text, limit, times[OURS] <= limit) for text, limit in limits]
-    )
+    goals = [(text, limit, times[OURS] <= limit) for text, limit in limits]
+    return Row(work.name, times, call, goals, reason=work.reason)
 
 
 def duration(nanoseconds: float) -> str:
@@ -56,7 +56,9 @@ def cells(row: Row) -> list[list[str]]:
     if row.error:
         return [[row.work, "", "", "", "", "", row.error]]
     ours, in_c = row.times[OURS], row.times.get(C)
-    others = {name: time for name, time in row.times.items() if name not in (OURS, C, "quiet")}
+    others = {
+        name: time for name, time in row.times.items() if name not in (OURS, C, FLOOR, "quiet")
+    }
     best = min(others, key=others.__getitem__, default=None)
     first = [
         row.work,
@@ -70,6 +72,15 @@ def cells(row: Row) -> list[list[str]]:
     return [start + line for start, line in zip(starts, lines or [["", ""]], strict=True)]
 
 
+def why_missed(row: Row) -> str:
+    """Why a goal is missed, and what the same would cost at least; empty if none is."""
+    if all(met for *_, met in row.goals) or not (row.reason or FLOOR in row.times):
+        return ""
+    floor = row.times.get(FLOOR)
+    least = [] if floor is None else [f"floor {duration(floor)} ({floor / row.times[C]:.2f} C)"]
+    return f"{row.work}: " + "; ".join(filter(None, [*least, row.reason]))
+
+
 def table(lines: list[list[str]]) -> str:
     rows = [list(HEADINGS), *lines]
     widths = [max(len(line[column]) for line in rows) for column in range(len(HEADINGS))]
@@ -78,6 +89,10 @@ def table(lines: list[list[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in rows
     )
+
+
+def drawn(times: dict[str, float]) -> dict[str, float]:
+    return {name: time for name, time in times.items() if name != FLOOR}
 
 
 def main() -> int:
@@ -97,6 +112,8 @@ def main() -> int:
     print("\r\x1b[K", end="", file=sys.stderr)
     size = package.extension_size()
     print(table([line for row in rows for line in cells(row)]))
+    if reasons := list(filter(None, map(why_missed, rows))):
+        print("\nmissed, and why:", *reasons, sep="\n  ")
     met = "yes" if size <= EXTENSION_MAX else "NO"
     print(f"\nextension module: {size:,} bytes (goal: <= {EXTENSION_MAX:,}; {met})")
     calls = [row.call for row in rows if row.call]
@@ -112,7 +129,7 @@ def main() -> int:
         content |= {"extension_bytes": size, "works": [asdict(row) for row in rows]}
         chosen.json.write_text(json.dumps(content, indent=1) + "\n")
     if chosen.charts:
-        charts.draw({row.work: row.times for row in rows}, chosen.charts)
+        charts.draw({row.work: drawn(row.times) for row in rows}, chosen.charts)
     return 0
 
 

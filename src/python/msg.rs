@@ -14,6 +14,7 @@ use crate::readiness::Watched;
 mod checks;
 mod iterator;
 mod message;
+mod peeked;
 mod stat;
 mod transfer;
 mod types;
@@ -21,6 +22,7 @@ mod types;
 pub(super) use checks::{check_target, checked_messages, checked_selection};
 pub(super) use iterator::MessageIterator;
 pub(super) use message::Message;
+use peeked::PeekedSize;
 pub(super) use stat::MessageQueueStat;
 pub(super) use transfer::{given_back, receive_waiting, send_until, try_raw};
 use types::{Limit, MaxBytes, MaxSize, MessageType, Place, WantedType, selection};
@@ -39,7 +41,13 @@ fn owned(queue: core::MessageQueue, owner: Owner) -> PyResult<core::MessageQueue
 /// See msgget(2), msgop(2), msgctl(2).
 #[pyclass(frozen, eq, hash, weakref, module = "sysv_ipc_rs")]
 #[derive(Debug)]
-pub(crate) struct MessageQueue(core::MessageQueue);
+pub(crate) struct MessageQueue(core::MessageQueue, PeekedSize);
+
+impl MessageQueue {
+    const fn of(queue: core::MessageQueue) -> Self {
+        Self(queue, PeekedSize::unknown())
+    }
+}
 
 impl PartialEq for MessageQueue {
     fn eq(&self, other: &Self) -> bool {
@@ -89,7 +97,7 @@ impl MessageQueue {
         mode: ModeBits,
         max_bytes: MaxBytes,
     ) -> PyResult<Self> {
-        Ok(Self(core::MessageQueue::create_sized(key.0, mode.0, max_bytes.0)?))
+        Ok(Self::of(core::MessageQueue::create_sized(key.0, mode.0, max_bytes.0)?))
     }
 
     /// Opens the queue that a key leads to.
@@ -109,7 +117,7 @@ impl MessageQueue {
     #[classmethod]
     #[pyo3(signature = (key, *, owner=Owner::ANYBODY), text_signature = "($cls, key, *, owner=None)")]
     fn open(_cls: &Bound<'_, PyType>, key: NamedKey, owner: Owner) -> PyResult<Self> {
-        owned(core::MessageQueue::open(key.0)?, owner).map(Self)
+        owned(core::MessageQueue::open(key.0)?, owner).map(Self::of)
     }
 
     /// Opens the queue that a key leads to, or creates it.
@@ -143,7 +151,7 @@ impl MessageQueue {
         max_bytes: MaxBytes,
         owner: Owner,
     ) -> PyResult<Self> {
-        Ok(Self(core::MessageQueue::open_or_create(key.0, mode.0, max_bytes.0, owner.0)?))
+        Ok(Self::of(core::MessageQueue::open_or_create(key.0, mode.0, max_bytes.0, owner.0)?))
     }
 
     /// The queue that has an id.
@@ -164,7 +172,7 @@ impl MessageQueue {
     #[classmethod]
     #[pyo3(signature = (id, *, owner=Owner::ANYBODY), text_signature = "($cls, id, *, owner=None)")]
     fn from_id(_cls: &Bound<'_, PyType>, id: Id, owner: Owner) -> PyResult<Self> {
-        owned(core::MessageQueue::from_id(id.0)?, owner).map(Self)
+        owned(core::MessageQueue::from_id(id.0)?, owner).map(Self::of)
     }
 
     /// The key by which it was found or made; 0 = IPC_PRIVATE.
@@ -525,8 +533,9 @@ impl MessageQueue {
     #[pyo3(signature = (index=Place::FIRST), text_signature = "($self, index=0)")]
     fn peek(&self, py: Python<'_>, index: Place) -> PyResult<Option<Py<Message>>> {
         let mut room = Room::new();
-        let mut incoming = Incoming::peek(&mut room, self.0, index.0);
+        let mut incoming = Incoming::peek(&mut room, self.0, index.0, self.1.expected());
         if transfer::try_receive(py, &mut incoming)? {
+            self.1.found(incoming.text().len());
             transfer::copied(py, &incoming).map(Some)
         } else {
             Ok(None)
@@ -658,5 +667,5 @@ impl MessageQueue {
 pub(super) fn reopen_message_queue(id: i32, key: i32) -> PyResult<MessageQueue> {
     let queue = core::MessageQueue::from_id(id)?;
     handle::same_key::<core::MessageQueue>(id, queue.key(), key)?;
-    Ok(MessageQueue(queue))
+    Ok(MessageQueue::of(queue))
 }

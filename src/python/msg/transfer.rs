@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::message::Message;
 use super::types::MessageType;
@@ -94,6 +94,9 @@ fn pair<'py>(
     item: Bound<'py, PyAny>,
     mtype: MessageType,
 ) -> PyResult<(MessageType, Bound<'py, PyAny>)> {
+    if item.is_exact_instance_of::<PyBytes>() {
+        return Ok((mtype, item));
+    }
     if let Ok(message) = item.cast::<Message>() {
         let (mtype, data) = message.get().parts();
         return Ok((MessageType(mtype), data.bind(item.py()).clone().into_any()));
@@ -107,9 +110,11 @@ fn pair<'py>(
     Ok((mtype.extract()?, data))
 }
 
-/// All of `items`; MemoryError, never an abort, where they are too many.
-fn collect<T>(items: impl Iterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
+/// All of `items`, of which there are about so many; MemoryError, never an abort, where they are too
+/// many.
+fn collect<T>(items: impl Iterator<Item = PyResult<T>>, expected: usize) -> PyResult<Vec<T>> {
     let mut collected = Vec::new();
+    collected.try_reserve_exact(expected).map_err(|_| no_memory())?;
     for item in items {
         collected.try_reserve(1).map_err(|_| no_memory())?;
         collected.push(item?);
@@ -117,12 +122,22 @@ fn collect<T>(items: impl Iterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
     Ok(collected)
 }
 
+/// Messages with their types.
+fn pairs<'py>(
+    messages: &Bound<'py, PyAny>,
+    mtype: MessageType,
+) -> PyResult<Vec<(MessageType, Bound<'py, PyAny>)>> {
+    let expected = messages.cast::<PyList>().map_or(0, PyListMethods::len);
+    collect(messages.try_iter()?.map(|item| pair(item?, mtype)), expected)
+}
+
 /// The types and texts of messages, each of which could fit.
 fn texts<'a, 'py>(
     queue: core::MessageQueue,
     pairs: &'a [(MessageType, Bound<'py, PyAny>)],
 ) -> PyResult<Vec<(i64, Bytes<'a, 'py>)>> {
-    let texts = collect(pairs.iter().map(|(mtype, data)| Ok((mtype.0, Bytes::new(data)?))))?;
+    let texts = pairs.iter().map(|(mtype, data)| Ok((mtype.0, Bytes::new(data)?)));
+    let texts = collect(texts, pairs.len())?;
     if let Some(longest) = texts.iter().map(|(_, bytes)| bytes.len()).max() {
         queue.check_text_len(longest)?;
     }
@@ -136,9 +151,10 @@ pub(super) fn messages(
     messages: &Bound<'_, PyAny>,
     mtype: MessageType,
 ) -> PyResult<Vec<Message>> {
-    let pairs = collect(messages.try_iter()?.map(|item| pair(item?, mtype)))?;
+    let pairs = pairs(messages, mtype)?;
     let texts = texts(queue, &pairs)?;
-    collect(texts.iter().map(|(mtype, bytes)| Ok(Message::of(*mtype, bytes.to_bytes(py)?))))
+    let copies = texts.iter().map(|(mtype, bytes)| Ok(Message::of(*mtype, bytes.to_bytes(py)?)));
+    collect(copies, texts.len())
 }
 
 /// Sends all messages that go before the time is up or an error comes; how many that were. Nothing
@@ -150,7 +166,7 @@ pub(super) fn send_many(
     mtype: MessageType,
     timeout: Timeout,
 ) -> PyResult<usize> {
-    let pairs = collect(messages.try_iter()?.map(|item| pair(item?, mtype)))?;
+    let pairs = pairs(messages, mtype)?;
     let texts = texts(queue, &pairs)?;
     let deadline = timeout.deadline();
     let mut room = Room::new();
@@ -292,19 +308,19 @@ pub(super) fn rest<'py>(
     limit: usize,
     messages: Bound<'py, PyList>,
 ) -> PyResult<Bound<'py, PyList>> {
-    loop {
+    for count in 1.. {
         let appended = message(py, incoming).and_then(|message| {
             messages.append(message).map_err(|error| given_back(py, incoming, error))
         });
-        let count = messages.len();
         match appended.and_then(|()| give_turn(py, count)) {
-            Err(error) if count == 0 => return Err(error),
+            Err(error) if messages.is_empty() => return Err(error),
             Err(error) => {
                 raise_later(error);
-                return Ok(messages);
+                break;
             }
-            Ok(()) if count >= limit || receive_raw(py, incoming).is_err() => return Ok(messages),
+            Ok(()) if count >= limit || receive_raw(py, incoming).is_err() => break,
             Ok(()) => {}
         }
     }
+    Ok(messages)
 }
