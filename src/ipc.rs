@@ -271,6 +271,7 @@ pub(crate) trait Control {
     }
 
     /// IPC_STAT, or where that is refused, what anybody may see.
+    #[inline]
     fn stat_raw(id: i32) -> sys::Result<Self::Ds> {
         match Self::ctl_stat(id, libc::IPC_STAT) {
             Ok((_, ds)) => Ok(ds),

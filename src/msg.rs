@@ -138,6 +138,7 @@ impl Control for MessageQueue {
     const STAT_ANY: c_int = sys::MSG_STAT_ANY;
     type Ds = msqid_ds;
 
+    #[inline]
     fn ctl_stat(id: i32, cmd: c_int) -> sys::Result<(c_int, msqid_ds)> {
         sys::msgctl_stat(id, cmd)
     }

@@ -82,6 +82,7 @@ impl Control for SemaphoreSet {
     const STAT_ANY: c_int = libc::SEM_STAT_ANY;
     type Ds = semid_ds;
 
+    #[inline]
     fn ctl_stat(id: i32, cmd: c_int) -> sys::Result<(c_int, semid_ds)> {
         sys::semctl_stat(id, cmd)
     }

@@ -132,6 +132,7 @@ impl Control for SharedMemory {
     const STAT_ANY: c_int = sys::SHM_STAT_ANY;
     type Ds = shmid_ds;
 
+    #[inline]
     fn ctl_stat(id: i32, cmd: c_int) -> sys::Result<(c_int, shmid_ds)> {
         sys::shmctl_stat(id, cmd)
     }

@@ -118,6 +118,7 @@ unsafe impl Zeroed for msqid_ds {}
 unsafe impl Zeroed for shmid_ds {}
 
 /// Runs `call` over a zeroed out-parameter and gives both its answer and what the kernel wrote.
+#[inline]
 fn filled<T>(call: impl FnOnce(*mut T) -> c_int) -> Result<(c_int, T)> {
     let mut out = MaybeUninit::<T>::zeroed();
     let answer = Errno::result(call(out.as_mut_ptr()))?;
@@ -158,6 +159,7 @@ pub(crate) fn semtimedop(id: c_int, ops: &[sembuf], timeout: &timespec) -> Resul
 
 /// Refuses, as the kernel does, a command other than those that a call is for: it might want
 /// another struct.
+#[inline]
 fn only(commands: &[c_int], cmd: c_int) -> Result<()> {
     if commands.contains(&cmd) { Ok(()) } else { Err(Errno::EINVAL) }
 }
@@ -177,6 +179,7 @@ pub(crate) fn semctl_setval(id: c_int, num: c_int, val: c_int) -> Result<()> {
 }
 
 /// `IPC_STAT`, `SEM_STAT`, `SEM_STAT_ANY`.
+#[inline]
 pub(crate) fn semctl_stat(id: c_int, cmd: c_int) -> Result<(c_int, semid_ds)> {
     only(&[libc::IPC_STAT, libc::SEM_STAT, libc::SEM_STAT_ANY], cmd)?;
     // SAFETY: these commands fill the semid_ds that the pointer leads to.
@@ -263,6 +266,7 @@ pub(crate) fn msgctl(id: c_int, cmd: c_int) -> Result<c_int> {
 }
 
 /// `IPC_STAT`, `MSG_STAT`, `MSG_STAT_ANY`.
+#[inline]
 pub(crate) fn msgctl_stat(id: c_int, cmd: c_int) -> Result<(c_int, msqid_ds)> {
     only(&[libc::IPC_STAT, libc::MSG_STAT, MSG_STAT_ANY], cmd)?;
     // SAFETY: these commands fill the msqid_ds that the pointer leads to.
@@ -325,6 +329,7 @@ pub(crate) fn shmctl(id: c_int, cmd: c_int) -> Result<c_int> {
 }
 
 /// `IPC_STAT`, `SHM_STAT`, `SHM_STAT_ANY`.
+#[inline]
 pub(crate) fn shmctl_stat(id: c_int, cmd: c_int) -> Result<(c_int, shmid_ds)> {
     only(&[libc::IPC_STAT, SHM_STAT, SHM_STAT_ANY], cmd)?;
     // SAFETY: these commands fill the shmid_ds that the pointer leads to.

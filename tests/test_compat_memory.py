@@ -292,6 +292,7 @@ def test_attach_at_an_address_that_is_free(key: int) -> None:
     address = other.address
     other.detach()
     other.remove()
+    assert memory.address != address
     memory.attach(address + 5, compat.SHM_RND)
     assert memory.address == address
     with pytest.raises(ValueError, match="Invalid id, address, or flags"):

@@ -263,3 +263,42 @@ def test_owners_and_modes_are_never_truncated(semaphore: compat.Semaphore, name:
 def test_attributes_cannot_be_deleted(semaphore: compat.Semaphore, name: str) -> None:
     with pytest.raises(AttributeError):
         delattr(semaphore, name)
+
+
+def test_a_second_init_is_another_semaphore(semaphore: compat.Semaphore) -> None:
+    other = compat.Semaphore(None, compat.IPC_CREX)
+    try:
+        handle = compat.Semaphore(semaphore.key)
+        assert (handle.id, handle.key) == (semaphore.id, semaphore.key)
+        handle.__init__(other.key)  # type: ignore[misc]
+        assert (handle.id, handle.key) == (other.id, other.key)
+    finally:
+        other.remove()
+
+
+@pytest.mark.parametrize("kind", [compat.Semaphore, compat.MessageQueue, compat.SharedMemory])
+def test_a_constructor_says_what_is_wrong_with_its_arguments(kind: Any) -> None:
+    name = kind.__name__
+    with pytest.raises(
+        TypeError, match=f"{name}.*.. missing 1 required positional argument: 'key'"
+    ):
+        kind()
+    with pytest.raises(TypeError, match=f"{name}.*.. takes from 1 to . positional arguments but 9"):
+        kind(*range(1, 10))
+    with pytest.raises(TypeError, match="multiple values for argument 'key'"):
+        kind(1, key=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nothing'"):
+        kind(1, nothing=1)
+    with pytest.raises(TypeError, match="str") as caught:
+        kind(1, "0")
+    assert "while processing 'flags'" in str(caught.value.__notes__)
+
+
+def test_a_subclass_may_take_other_arguments(semaphore: compat.Semaphore) -> None:
+    class Named(compat.Semaphore):
+        def __init__(self, name: str, *, key: int) -> None:
+            super().__init__(key, mode=0o600)
+            self.name = name
+
+    named = Named("n", key=semaphore.key)
+    assert (named.id, named.name) == (semaphore.id, "n")

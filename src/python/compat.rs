@@ -14,8 +14,10 @@ use crate::ipc::{Control, PermissionChange, Permissions};
 use crate::sys;
 
 mod arguments;
+mod constructor;
 mod error;
 mod msg;
+mod number;
 mod sem;
 mod shm;
 
@@ -47,6 +49,7 @@ fn check_flags(key: Key, flags: i32) -> PyResult<()> {
 }
 
 /// Opens or creates by `get(key, flags)`; on failure also the key that was tried.
+#[inline]
 fn open_or_create(
     key: Key,
     flags: i32,
@@ -56,6 +59,9 @@ fn open_or_create(
     let Key::Given(key) = key else {
         return create_random(flags, get);
     };
+    if flags & (libc::IPC_CREAT | libc::IPC_EXCL) == 0 && key != libc::IPC_PRIVATE {
+        return get(key, flags).map(got(key, false)).map_err(|errno| (errno, key));
+    }
     let exclusive = flags & libc::IPC_EXCL != 0;
     if exclusive || key == libc::IPC_PRIVATE || flags & libc::IPC_CREAT == 0 {
         let created = exclusive || key == libc::IPC_PRIVATE;

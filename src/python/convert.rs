@@ -1,6 +1,8 @@
 //! Arguments from Python: each kind is checked once, here, before any system call.
 
+use std::ffi::{OsStr, OsString};
 use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use pyo3::Borrowed;
@@ -359,13 +361,15 @@ pub(super) fn ftok(path: &Bound<'_, PyAny>, proj_id: &Bound<'_, PyAny>) -> PyRes
 
 /// The key of a file, with any project number.
 pub(super) fn file_key(path: &Bound<'_, PyAny>, proj_id: i32) -> PyResult<i32> {
-    let fspath = path.py().import("os")?.call_method1("fsencode", (path,))?;
-    let bytes: &[u8] = fspath.extract()?;
-    if bytes.contains(&0) {
+    let name: OsString = if let Ok(text) = path.cast::<PyString>() {
+        text.extract()?
+    } else {
+        let bytes = path.py().import("os")?.call_method1("fsencode", (path,))?;
+        OsStr::from_bytes(bytes.extract()?).to_owned()
+    };
+    if name.as_bytes().contains(&0) {
         return Err(PyValueError::new_err("embedded null byte in the path"));
     }
-    let name =
-        std::path::Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
     match Key::ftok(name, proj_id) {
         Ok(key) => Ok(key.get()),
         Err(errno) => {

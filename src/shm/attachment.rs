@@ -12,7 +12,7 @@ use nix::errno::Errno;
 
 use super::SharedMemory;
 use crate::error::{Error, Result};
-use crate::ipc::Control;
+use crate::ipc::{Control, Key};
 use crate::sys;
 
 /// How a segment is attached.
@@ -50,6 +50,7 @@ pub struct Attachment {
     address: usize,
     size: usize,
     readonly: bool,
+    key: Key,
 }
 
 /// Words that can be shared through an [`Attachment`].
@@ -106,9 +107,12 @@ impl Attachment {
                 _ => error,
             }
         })?;
-        let mut attachment = Self { segment, address, size: 0, readonly: options.readonly };
+        let readonly = options.readonly;
+        let mut attachment = Self { segment, address, size: 0, readonly, key: Key::PRIVATE };
         // Only once it is attached does the id surely mean this segment.
-        attachment.size = SharedMemory::stat_ds(segment.id())?.shm_segsz;
+        let ds = SharedMemory::stat_ds(segment.id())?;
+        attachment.size = ds.shm_segsz;
+        attachment.key = Key::new(ds.shm_perm.__key);
         Ok(attachment)
     }
 
@@ -116,6 +120,12 @@ impl Attachment {
     #[must_use]
     pub const fn segment(&self) -> SharedMemory {
         self.segment
+    }
+
+    /// The key of the segment when it was attached.
+    #[must_use]
+    pub const fn key(&self) -> Key {
+        self.key
     }
 
     /// Where the memory begins.

@@ -6,15 +6,17 @@ use libc::msqid_ds;
 use nix::errno::Errno;
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyString, PyTuple};
 
-use super::arguments::{self, Key, MessageSize, MessageType};
+use super::arguments::{self, MessageSize, MessageType};
+use super::constructor::MessageQueueArguments;
 use super::error::{self, Class};
+use super::number::Kept;
 use super::{NO_ID, change, check_flags, open_or_create};
 use crate::ipc::{Control, PermissionChange, Permissions};
 use crate::msg::{Incoming, MessageQueue as Queue, Outgoing, Room};
 use crate::python::buffer::{self, Bytes, LONG_COPY};
-use crate::python::convert::{self, Flag, ModeBits};
+use crate::python::convert::{self, Flag};
 use crate::python::msg::{given_back, receive_waiting, send_until, try_raw};
 use crate::python::wait::{Timeout, raise_late};
 use crate::sys;
@@ -77,11 +79,13 @@ fn too_long(what: &str, most: impl std::fmt::Display) -> PyErr {
 ///     ValueError: An argument is out of range; then nothing is created.
 ///
 /// See msgget(2), msgop(2), msgctl(2).
-#[pyclass(frozen, subclass, module = "sysv_ipc_rs.compat")]
+#[pyclass(frozen, freelist = 16, subclass, module = "sysv_ipc_rs.compat")]
 #[derive(Debug)]
 pub(in crate::python) struct MessageQueue {
     id: AtomicI32,
     key: AtomicI32,
+    id_int: Kept<i32>,
+    key_int: Kept<i32>,
     max_message_size: AtomicUsize,
 }
 
@@ -156,20 +160,20 @@ impl MessageQueue {
         Self {
             id: AtomicI32::new(NO_ID),
             key: AtomicI32::new(NO_ID),
+            id_int: Kept::new(),
+            key_int: Kept::new(),
             max_message_size: AtomicUsize::new(MessageSize::DEFAULT.0),
         }
     }
 
-    #[pyo3(signature = (
-        key, flags=0, mode=ModeBits::OURS, max_message_size=MessageSize::DEFAULT
-    ))]
+    #[pyo3(signature = (*args, **kwargs))]
     fn __init__(
         &self,
-        key: Key,
-        flags: i32,
-        mode: ModeBits,
-        max_message_size: MessageSize,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
+        let MessageQueueArguments { key, flags, mode, max_message_size } =
+            MessageQueueArguments::of(args, kwargs)?;
         check_flags(key, flags)?;
         let (flags, mode) = (flags & (libc::IPC_CREAT | libc::IPC_EXCL), i32::from(mode.0.bits()));
         let got = open_or_create(key, flags, |key, flags| sys::msgget(key, flags | mode))
@@ -269,8 +273,8 @@ impl MessageQueue {
 
     /// The id that the system gave it. Read-only.
     #[getter]
-    fn id(&self) -> i32 {
-        self.id.load(Relaxed)
+    fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.id_int.of(py, self.id.load(Relaxed))
     }
 
     #[setter]
@@ -280,8 +284,8 @@ impl MessageQueue {
 
     /// The key that it was found or made by. Read-only.
     #[getter]
-    fn key(&self) -> i32 {
-        self.key.load(Relaxed)
+    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.key_int.of(py, self.key.load(Relaxed))
     }
 
     /// How many bytes it may hold. More than MSGMNB needs CAP_SYS_RESOURCE.
@@ -384,11 +388,11 @@ impl MessageQueue {
     }
 
     fn __str__(&self) -> String {
-        format!("Key={}, id={}", self.key(), self.id())
+        format!("Key={}, id={}", self.key.load(Relaxed), self.id.load(Relaxed))
     }
 
     fn __repr__(&self) -> String {
-        format!("sysv_ipc.MessageQueue({})", self.key())
+        format!("sysv_ipc.MessageQueue({})", self.key.load(Relaxed))
     }
 }
 

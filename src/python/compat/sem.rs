@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering::Relaxed};
 use nix::errno::Errno;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyTuple};
 
 use super::arguments::{self, Delta, InitialValue, Key, Patience};
-use super::error::{self, Class};
+use super::constructor::SemaphoreArguments;
+use super::error::{self, Always, Class};
+use super::number::Kept;
 use super::{Got, NO_ID, change, check_flags, open_or_create, permissions};
 use crate::ipc::{Control, Mode, PermissionChange, Permissions};
-use crate::python::convert::{Flag, ModeBits};
+use crate::python::convert::Flag;
 use crate::python::sem::operate;
 use crate::python::wait::Timeout;
 use crate::sem::{Operation, OperationFlags, SemaphoreSet};
@@ -20,13 +22,15 @@ use crate::sys;
 const OUT_OF_RANGE: &str = "The semaphore's value must remain between 0 and SEMVMX";
 const NOT_AN_INT: &str = "The attribute must be an integer";
 
+static NO_SUCH_KEY: Always =
+    Always::new(Class::Existential, Errno::ENOENT, "No semaphore exists with the specified key");
+static BUSY: Always = Always::new(Class::Busy, Errno::EAGAIN, "The semaphore is busy");
+
 /// The exception for what the kernel answers.
 #[cold]
 fn failed(errno: Errno) -> PyErr {
     match errno {
-        Errno::ENOENT => {
-            Class::Existential.with(errno, "No semaphore exists with the specified key")
-        }
+        Errno::ENOENT => NO_SUCH_KEY.error(),
         Errno::EINVAL => {
             Class::Existential.with(Errno::EIDRM, "No semaphore exists with the specified key")
         }
@@ -36,7 +40,7 @@ fn failed(errno: Errno) -> PyErr {
         Errno::EIDRM => Class::Existential.with(errno, "The semaphore was removed"),
         Errno::EACCES | Errno::EPERM => Class::Permissions.with(errno, "Permission denied"),
         Errno::ERANGE => PyValueError::new_err(OUT_OF_RANGE),
-        Errno::EAGAIN => Class::Busy.with(errno, "The semaphore is busy"),
+        Errno::EAGAIN => BUSY.error(),
         errno => error::common(errno),
     }
 }
@@ -58,11 +62,13 @@ fn failed(errno: Errno) -> PyErr {
 ///     ValueError: An argument is out of range; then nothing is created.
 ///
 /// See semget(2), semop(2), semctl(2).
-#[pyclass(frozen, subclass, module = "sysv_ipc_rs.compat")]
+#[pyclass(frozen, freelist = 16, subclass, module = "sysv_ipc_rs.compat")]
 #[derive(Debug)]
 pub(in crate::python) struct Semaphore {
     id: AtomicI32,
     key: AtomicI32,
+    id_int: Kept<i32>,
+    key_int: Kept<i32>,
     block: AtomicBool,
     undo: AtomicBool,
 }
@@ -95,6 +101,7 @@ impl Semaphore {
 }
 
 /// A set of one, with its value; nothing is left if that can't be set.
+#[inline]
 fn get(key: Key, flags: i32, mode: Mode, value: Option<u16>) -> PyResult<Got> {
     check_flags(key, flags)?;
     let flags = flags & (libc::IPC_CREAT | libc::IPC_EXCL);
@@ -105,13 +112,11 @@ fn get(key: Key, flags: i32, mode: Mode, value: Option<u16>) -> PyResult<Got> {
     let mode = i32::from(mode.bits());
     let got = open_or_create(key, flags, |key, flags| sys::semget(key, 1, flags | mode))
         .map_err(|(errno, _)| failed(errno))?;
-    let value = value
-        .filter(|_| creates && got.created)
-        .map_or(Ok(()), |value| sys::semctl_setval(got.id, 0, value.into()));
-    if let Err(errno) = value {
+    let Some(value) = value.filter(|_| creates && got.created) else { return Ok(got) };
+    sys::semctl_setval(got.id, 0, value.into()).map_err(|errno| {
         let _ = SemaphoreSet::ctl_rmid(got.id);
-        return Err(failed(errno));
-    }
+        failed(errno)
+    })?;
     Ok(got)
 }
 
@@ -123,20 +128,24 @@ impl Semaphore {
         text_signature = "(key, flags=0, mode=0o600, initial_value=0)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        let id = || AtomicI32::new(NO_ID);
-        Self { id: id(), key: id(), block: AtomicBool::new(true), undo: AtomicBool::new(false) }
+        Self {
+            id: AtomicI32::new(NO_ID),
+            key: AtomicI32::new(NO_ID),
+            id_int: Kept::new(),
+            key_int: Kept::new(),
+            block: AtomicBool::new(true),
+            undo: AtomicBool::new(false),
+        }
     }
 
-    #[pyo3(signature = (
-        key, flags=0, mode=ModeBits::OURS, initial_value=InitialValue::ZERO
-    ))]
+    #[pyo3(signature = (*args, **kwargs))]
     fn __init__(
         &self,
-        key: Key,
-        flags: i32,
-        mode: ModeBits,
-        initial_value: InitialValue,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
+        let SemaphoreArguments { key, flags, mode, initial_value } =
+            SemaphoreArguments::of(args, kwargs)?;
         let got = get(key, flags, mode.0, initial_value.0)?;
         self.id.store(got.id, Relaxed);
         self.key.store(got.key, Relaxed);
@@ -266,8 +275,8 @@ impl Semaphore {
 
     /// The id that the system gave it. Read-only.
     #[getter]
-    fn id(&self) -> i32 {
-        self.id.load(Relaxed)
+    fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.id_int.of(py, self.id.load(Relaxed))
     }
 
     #[setter]
@@ -277,8 +286,8 @@ impl Semaphore {
 
     /// The key that it was found or made by. Read-only.
     #[getter]
-    fn key(&self) -> i32 {
-        self.key.load(Relaxed)
+    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.key_int.of(py, self.key.load(Relaxed))
     }
 
     /// Its value, 0 to SEMAPHORE_VALUE_MAX.
@@ -392,11 +401,11 @@ impl Semaphore {
     }
 
     fn __str__(&self) -> String {
-        format!("Key={}, id={}", self.key(), self.id())
+        format!("Key={}, id={}", self.key.load(Relaxed), self.id.load(Relaxed))
     }
 
     fn __repr__(&self) -> String {
-        format!("sysv_ipc.Semaphore({})", self.key())
+        format!("sysv_ipc.Semaphore({})", self.key.load(Relaxed))
     }
 }
 

@@ -8,11 +8,12 @@ use nix::errno::Errno;
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyTuple};
 
 use self::memory::{Attached, attach as attach_memory};
 use super::arguments::{self, Address, ByteCount, Character, Key, Offset, Size};
 use super::error::{self, Class};
+use super::number::Kept;
 use super::{Got, NO_ID, change, check_flags, open_or_create};
 use crate::ipc::{Control, Mode, PermissionChange, Permissions};
 use crate::python::buffer::{self, Bytes, LONG_COPY};
@@ -86,18 +87,27 @@ fn not_attached(what: &str) -> PyErr {
 ///     ValueError: An argument is out of range; then nothing is created.
 ///
 /// See shmget(2), shmop(2), shmctl(2).
-#[pyclass(frozen, subclass, module = "sysv_ipc_rs.compat")]
+#[pyclass(frozen, freelist = 16, subclass, module = "sysv_ipc_rs.compat")]
 #[derive(Debug)]
 pub(in crate::python) struct SharedMemory {
     id: AtomicI32,
     key: AtomicI32,
+    id_int: Kept<i32>,
+    key_int: Kept<i32>,
     attached: Attached,
+    address_int: Kept<usize>,
 }
 
 impl SharedMemory {
     fn none() -> Self {
-        let id = || AtomicI32::new(NO_ID);
-        Self { id: id(), key: id(), attached: Attached::default() }
+        Self {
+            id: AtomicI32::new(NO_ID),
+            key: AtomicI32::new(NO_ID),
+            id_int: Kept::new(),
+            key_int: Kept::new(),
+            attached: Attached::default(),
+            address_int: Kept::new(),
+        }
     }
 
     fn stat(&self) -> PyResult<shmid_ds> {
@@ -166,7 +176,8 @@ impl SharedMemory {
             }
         })?;
         if exclusive && !readonly {
-            py.detach(|| memory.fill(0, memory.size(), init_character.0))?;
+            let fill = || memory.fill(0, memory.size(), init_character.0);
+            if memory.size() > LONG_COPY { py.detach(fill) } else { fill() }?;
         }
         self.id.store(got.id, Relaxed);
         self.key.store(got.key, Relaxed);
@@ -302,8 +313,8 @@ impl SharedMemory {
 
     /// The id that the system gave it. Read-only.
     #[getter]
-    fn id(&self) -> i32 {
-        self.id.load(Relaxed)
+    fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.id_int.of(py, self.id.load(Relaxed))
     }
 
     #[setter]
@@ -313,8 +324,8 @@ impl SharedMemory {
 
     /// The key that it was found or made by. Read-only.
     #[getter]
-    fn key(&self) -> i32 {
-        self.key.load(Relaxed)
+    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.key_int.of(py, self.key.load(Relaxed))
     }
 
     /// How many bytes it has. Read-only.
@@ -325,14 +336,14 @@ impl SharedMemory {
 
     /// Where it is attached; 0 if it isn't. Read-only.
     #[getter]
-    fn address(&self) -> usize {
-        self.attached.address().unwrap_or(0)
+    fn address<'py>(&self, py: Python<'py>) -> Bound<'py, PyInt> {
+        self.address_int.of(py, self.attached.address())
     }
 
     /// Whether it is attached. Read-only.
     #[getter]
     fn attached(&self) -> bool {
-        self.attached.address().is_some()
+        self.attached.address() != 0
     }
 
     /// Time of the last attach, in seconds since the epoch; 0 = never. Read-only.
@@ -420,11 +431,11 @@ impl SharedMemory {
     }
 
     fn __str__(&self) -> String {
-        format!("Key={}, id={}", self.key(), self.id())
+        format!("Key={}, id={}", self.key.load(Relaxed), self.id.load(Relaxed))
     }
 
     fn __repr__(&self) -> String {
-        format!("sysv_ipc.SharedMemory({})", self.key())
+        format!("sysv_ipc.SharedMemory({})", self.key.load(Relaxed))
     }
 
     #[allow(unsafe_code)]
@@ -471,8 +482,8 @@ pub(in crate::python) fn attach(id: i32, address: Address, flags: i32) -> PyResu
     let memory = attach_memory(id, address, flags)?;
     let shared = SharedMemory::none();
     shared.id.store(id, Relaxed);
+    shared.key.store(memory.key().get(), Relaxed);
     shared.attached.set(memory);
-    shared.key.store(shared.permissions()?.key.get(), Relaxed);
     Ok(shared)
 }
 

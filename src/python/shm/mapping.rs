@@ -26,7 +26,11 @@ pub(in crate::python) struct Memory(Option<core::Attachment>);
 
 impl Memory {
     pub(in crate::python) fn new(attachment: core::Attachment) -> Arc<Self> {
-        Arc::new(Self(Some(attachment)))
+        Arc::new(Self::unshared(attachment))
+    }
+
+    pub(in crate::python) const fn unshared(attachment: core::Attachment) -> Self {
+        Self(Some(attachment))
     }
 }
 
