@@ -3,10 +3,12 @@
 import ctypes
 import functools
 import gc
+import importlib.util
 import itertools
 import math
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -45,15 +47,37 @@ def python(statement: str, **names: object) -> Run:
     return run
 
 
+def compiled(source: str, folder: str, *flags: str) -> Path:
+    """A library made of a C file that lies beside this one."""
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
+    file = Path(__file__).with_name(source)
+    library = Path(folder, file.stem + ".so")
+    command = [compiler, "-O2", "-shared", "-fPIC", *flags, "-o", str(library), str(file)]
+    subprocess.run(command, check=True)
+    return library
+
+
 @functools.cache
 def c_library() -> ctypes.CDLL:
     """The bare system calls, compiled for this run."""
-    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))))
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "baseline.so")
-        source = Path(__file__).with_name("baseline.c")
-        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
-        return ctypes.CDLL(str(library))
+        return ctypes.CDLL(str(compiled("baseline.c", folder)))
+
+
+@functools.cache
+def extension(name: str) -> Any | None:
+    """An extension module of a C file that lies beside this one; None without CPython's headers."""
+    include = sysconfig.get_path("include")
+    if not Path(include, "Python.h").exists():
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        library = compiled(f"{name}.c", folder, f"-I{include}")
+        spec = importlib.util.spec_from_file_location(name, library)
+        if spec is None or spec.loader is None:
+            return None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
 
 
 def c(function: str, *arguments: object, each: int = 1) -> Run:

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -43,7 +44,7 @@ double semop_pair(int id, int flags, long n)
 }
 
 /* Several calls by turns: a `semop` each that is done, or refused with EAGAIN; without operations it
- * is GETVAL. */
+ * is GETVAL, with fewer than none it is sched_yield. */
 struct row {
     struct sembuf *ops;
     long count;
@@ -52,6 +53,8 @@ struct row {
 
 static int do_row(int id, const struct row *row)
 {
+    if (row->count < 0)
+        return sched_yield() == 0;
     if (!row->count)
         return semctl(id, 0, GETVAL) >= 0;
     int answer = semop(id, row->ops, row->count);
@@ -170,6 +173,18 @@ double msg_pair(int id, long size, long n)
     TIMED(n, msgsnd(id, &packet, size, 0) == 0 && msgrcv(id, &packet, size, 0, 0) == size);
 }
 
+/* As a caller has to do whose text has no type in front of it, and which gets it back elsewhere. */
+double msg_pair_copied(int id, long size, long n)
+{
+    static char sent[TEXT_MAX];
+    static struct {
+        long type;
+        char text[TEXT_MAX];
+    } received;
+    TIMED(n, ({ memcpy(packet.text, sent, size); msgsnd(id, &packet, size, 0) == 0; })
+                 && msgrcv(id, &received, size, 0, 0) == size);
+}
+
 /* A message of its own type, behind all that lie in the queue. */
 double msg_pair_of_type(int id, long size, long type, long n)
 {
@@ -197,6 +212,15 @@ double shmat_shmdt(int id, long n)
 {
     void *start;
     TIMED(n, (start = shmat(id, 0, 0)) != (void *)-1 && shmdt(start) == 0);
+}
+
+/* The same by a caller that has to know how much it is. */
+double shmat_stat_shmdt(int id, long n)
+{
+    struct shmid_ds ds;
+    void *start;
+    TIMED(n, (start = shmat(id, 0, 0)) != (void *)-1 && shmctl(id, IPC_STAT, &ds) == 0
+                 && shmdt(start) == 0);
 }
 
 double copy(void *to, const void *from, long size, long n)

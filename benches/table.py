@@ -6,12 +6,13 @@ import json
 import os
 import platform
 import sys
+import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import charts
 from _timing import call_price, fastest
-from works import OURS, C, Work, package
+from works import FLOOR, OURS, C, NotHereError, Work, package
 from works.every import WORKS
 
 EXTENSION_MAX = 1_000_000
@@ -27,6 +28,7 @@ class Row:
     call: float
     goals: list[tuple[str, float, bool]]
     error: str = ""
+    reason: str = ""
 
 
 def measure(work: Work, patience: float) -> Row:
@@ -35,13 +37,14 @@ def measure(work: Work, patience: float) -> Row:
         with contextlib.ExitStack() as stack:
             contenders = {**work.make(stack), "call": call_price()}
             times = fastest(contenders, work.seconds * patience)
+    except NotHereError as error:
+        return Row(work.name, {}, 0, [], f"left out: {error}")
     except Exception as error:
         return Row(work.name, {}, 0, [], f"{type(error).__name__}: {error}")
     call = times.pop("call")
     limits = [(str(goal), goal.limit(times, call)) for goal in work.goals]
-    return Row(
-        work.name, times, call, [(text, limit, times[OURS] <= limit) for text, limit in limits]
-    )
+    goals = [(text, limit, times[OURS] <= limit) for text, limit in limits]
+    return Row(work.name, times, call, goals, reason=work.reason)
 
 
 def duration(nanoseconds: float) -> str:
@@ -56,7 +59,9 @@ def cells(row: Row) -> list[list[str]]:
     if row.error:
         return [[row.work, "", "", "", "", "", row.error]]
     ours, in_c = row.times[OURS], row.times.get(C)
-    others = {name: time for name, time in row.times.items() if name not in (OURS, C, "quiet")}
+    others = {
+        name: time for name, time in row.times.items() if name not in (OURS, C, FLOOR, "quiet")
+    }
     best = min(others, key=others.__getitem__, default=None)
     first = [
         row.work,
@@ -70,6 +75,15 @@ def cells(row: Row) -> list[list[str]]:
     return [start + line for start, line in zip(starts, lines or [["", ""]], strict=True)]
 
 
+def why_missed(row: Row) -> str:
+    """Why a goal is missed, and what the same would cost at least; empty if none is."""
+    if all(met for *_, met in row.goals) or not (row.reason or FLOOR in row.times):
+        return ""
+    floor = row.times.get(FLOOR)
+    least = [] if floor is None else [f"ours {duration(row.times[OURS])}, floor {duration(floor)}"]
+    return f"{row.work}: " + "; ".join(filter(None, [*least, row.reason]))
+
+
 def table(lines: list[list[str]]) -> str:
     rows = [list(HEADINGS), *lines]
     widths = [max(len(line[column]) for line in rows) for column in range(len(HEADINGS))]
@@ -78,6 +92,10 @@ def table(lines: list[list[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in rows
     )
+
+
+def drawn(times: dict[str, float]) -> dict[str, float]:
+    return {name: time for name, time in times.items() if name != FLOOR}
 
 
 def main() -> int:
@@ -99,10 +117,15 @@ def main() -> int:
     print(table([line for row in rows for line in cells(row)]))
     met = "yes" if size <= EXTENSION_MAX else "NO"
     print(f"\nextension module: {size:,} bytes (goal: <= {EXTENSION_MAX:,}; {met})")
+    why = list(filter(None, map(why_missed, rows)))
+    if size > EXTENSION_MAX:
+        why.append(f"extension module: {package.SIZE_REASON}")
     calls = [row.call for row in rows if row.call]
     print(f"a call ({{}}.copy): {min(calls, default=0):.1f} ns; Python {platform.python_version()}")
     missed = sum(not met for row in rows for *_, met in row.goals)
     print(f"goals: {sum(len(row.goals) for row in rows)}, missed: {missed}")
+    for line in why:
+        print(textwrap.fill(line, 100, initial_indent="- ", subsequent_indent="  "))
     if chosen.json:
         content: dict[str, object] = {
             "python": sys.version,
@@ -112,7 +135,7 @@ def main() -> int:
         content |= {"extension_bytes": size, "works": [asdict(row) for row in rows]}
         chosen.json.write_text(json.dumps(content, indent=1) + "\n")
     if chosen.charts:
-        charts.draw({row.work: row.times for row in rows}, chosen.charts)
+        charts.draw({row.work: drawn(row.times) for row in rows}, chosen.charts)
     return 0
 
 

@@ -21,6 +21,8 @@ use crate::wait::{Deadline, TimeLimit};
 mod transfer;
 
 pub(crate) use crate::sys::packet::Room;
+#[cfg(feature = "python")]
+pub(crate) use transfer::PEEKED;
 pub(crate) use transfer::{Incoming, Outgoing};
 
 /// A message as it was received: its type, always above 0, and its bytes.
@@ -459,7 +461,7 @@ impl MessageQueue {
     #[doc(alias = "MSG_COPY")]
     pub fn peek(&self, index: u32) -> Result<Option<Message>> {
         let mut room = Room::new();
-        let mut incoming = Incoming::peek(&mut room, *self, index);
+        let mut incoming = Incoming::peek(&mut room, *self, index, transfer::PEEKED);
         match incoming.attempt() {
             Ok(()) => Ok(Some(Message { mtype: incoming.mtype(), data: incoming.text().to_vec() })),
             Err(Errno::ENOMSG) => Ok(None),

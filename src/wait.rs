@@ -99,7 +99,15 @@ enum Means {
 
 impl TimeLimit {
     /// Arms a timer for the calling thread, or, where there is none, falls back to pauses.
+    #[inline]
     pub(crate) fn new(deadline: Deadline) -> Self {
+        if deadline == Deadline::NEVER {
+            return Self { deadline, means: Means::Endless };
+        }
+        Self::armed(deadline)
+    }
+
+    fn armed(deadline: Deadline) -> Self {
         let means = match deadline.remaining() {
             None => Means::Endless,
             Some(time) => alarm(time).unwrap_or(Means::Pauses(PAUSES.0)),

@@ -217,6 +217,14 @@ class TestLifetime:
         assert not attachment.mapped
         assert memory.stat().attached == 0
 
+    def test_one_word_keeps_the_memory_of_a_detached_attachment(self, memory: SharedMemory) -> None:
+        attachment = memory.attach()
+        word = attachment.atomic(0, "i32")
+        attachment.detach()
+        assert attachment.mapped
+        del word
+        assert not attachment.mapped
+
     def test_it_outlives_the_attachments_object(self, memory: SharedMemory) -> None:
         word = memory.attach().atomic(0, "u64")
         gc.collect()

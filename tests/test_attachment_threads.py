@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import support
 from sysv_ipc_rs import AtomicInteger, Attachment, SharedMemory
+from test_buffer_lifetime import VIEWS
 
 
 @pytest.fixture
@@ -68,6 +69,35 @@ def test_detach_in_another_thread_harms_no_use(
         del attachment, threads, thread
         gc.collect()
         assert large.stat().attached == 0
+
+    support.in_child(work)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_in_another_thread_outlives_the_attachment(memory: SharedMemory, view: str) -> None:
+    make, use = VIEWS[view]
+
+    def work() -> None:
+        made, gone = threading.Event(), threading.Event()
+        attachments = [memory.attach()]
+
+        def borrow() -> None:
+            borrowed = make(attachments[0])
+            made.set()
+            while not gone.is_set():
+                use(borrowed)
+            for _ in range(100):
+                use(borrowed)
+
+        thread = threading.Thread(target=borrow)
+        thread.start()
+        made.wait()
+        attachments.pop().detach()
+        gc.collect()
+        gone.set()
+        thread.join()
+        gc.collect()
+        assert memory.stat().attached == 0
 
     support.in_child(work)
 

@@ -66,6 +66,48 @@ def intact():
     thread.join(10)
     assert got == [b"for the thread"]
 """,
+    "thread blocked for units": """
+guard = semaphore.hold()
+thread = threading.Thread(target=lambda: semaphore.acquire(undo=True))
+thread.start()
+wait_until_blocked(os.getpid(), threads=2)
+def intact():
+    assert semaphore.waiting == 1 and semaphore.value == 0
+    guard.release()
+    thread.join(10)
+    assert not thread.is_alive() and semaphore.value == 0
+""",
+    "thread blocked for room, in time": """
+queue.max_bytes = 1
+queue.send(b"x")
+thread = threading.Thread(target=lambda: queue.send(b"y", timeout=100))
+thread.start()
+wait_until_blocked(os.getpid(), threads=2)
+def intact():
+    assert thread.is_alive() and queue.receive().data == b"x"
+    thread.join(10)
+    assert queue.receive().data == b"y"
+""",
+    "lock of sync held, condition waited for": """
+lock, condition = sync.Lock.create(), sync.Condition.create()
+lock.acquire()
+def wait():
+    with condition:
+        condition.wait()
+thread = threading.Thread(target=wait)
+thread.start()
+wait_until_blocked(os.getpid(), threads=2)
+def intact():
+    assert lock.locked() and not lock.owner_died and not lock.acquire(block=False)
+    lock.release()
+    assert lock.acquire(block=False) and not lock.owner_died
+    with condition:
+        condition.notify()
+    thread.join(10)
+    assert not thread.is_alive()
+    lock.remove()
+    condition.remove()
+""",
 }
 
 ENDS = {
@@ -79,8 +121,10 @@ ENDS = {
 SCRIPT = """
 import contextlib, gc, multiprocessing, os, select, signal, sys, threading
 import sysv_ipc_rs as ipc
+from sysv_ipc_rs import sync
 
-MSGRCV = {"70", "188"}  # of x86_64 and of aarch64
+# The calls that wait, by their numbers on x86_64 and on aarch64.
+WAITS = {"65", "220", "69", "70", "193", "192", "189", "188"}
 
 def wait_until_blocked(pid, threads):
     waiting = 0
@@ -88,7 +132,7 @@ def wait_until_blocked(pid, threads):
         waiting = 0
         for task in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{task}/syscall") as file:
-                waiting += file.read().split()[0] in MSGRCV
+                waiting += file.read().split()[0] in WAITS
 
 def nothing():
     pass

@@ -4,6 +4,7 @@ import copy
 import gc
 import os
 import pickle
+import random
 import subprocess
 import sys
 import time
@@ -400,6 +401,16 @@ def test_peek_copies_messages_of_every_size(queue: MessageQueue) -> None:
         queue.send(data[:size], 3)
         assert queue.peek() == ipc.Message(3, data[:size])
         assert queue.peek() == queue.receive()
+
+
+def test_what_was_peeked_at_before_changes_nothing(queue: MessageQueue) -> None:
+    texts = [bytes([size % 251]) * size for size in (4000, 0, 64, 1025, 31, 8192, 33)]
+    assert queue.send_many(texts) == len(texts)
+    for index in random.Random(8).choices(range(len(texts)), k=500):
+        # Often enough for the handle to expect no longer ones.
+        for _ in range(random.Random(index).choice([1, 3, 200])):
+            assert queue.peek(index) == ipc.Message(1, texts[index])
+    assert [message.data for message in queue.receive_many(len(texts))] == texts
 
 
 @pytest.mark.parametrize("bad", [-1, -(2**70), 2**64])

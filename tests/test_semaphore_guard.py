@@ -85,6 +85,17 @@ class TestWith:
             guard.release()
         assert semaphore.value == 1
 
+    def test_setting_the_value_inside_the_body(self, semaphore: Semaphore) -> None:
+        """The unit is added, and the kernel, which forgot the taking, takes it at the end."""
+
+        def block() -> int:
+            with semaphore:
+                semaphore.value = 7
+            return semaphore.value
+
+        assert support.in_child(block) == 8
+        assert semaphore.value == 7
+
     def test_leaving_raises_if_the_body_removed_the_set(self, semaphore: Semaphore) -> None:
         with pytest.raises(ipc.RemovedError), semaphore:
             semaphore.remove()
@@ -239,6 +250,35 @@ class TestHold:
         finally:
             gc.enable()
 
+    def test_the_end_of_the_thread_that_has_it_gives_back(self, semaphore: Semaphore) -> None:
+        own = threading.local()
+
+        def take() -> None:
+            own.guard = semaphore.hold()
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+        gc.collect()
+        assert semaphore.value == 1
+
+    def test_one_that_a_finalizer_brings_back_is_held(self, semaphore: Semaphore) -> None:
+        risen: list[object] = []
+
+        class Phoenix:
+            def __init__(self, guard: SemaphoreGuard) -> None:
+                self.guard, self.itself = guard, self
+
+            def __del__(self) -> None:
+                risen.append(self.guard)
+
+        Phoenix(semaphore.hold())
+        gc.collect()
+        assert semaphore.value == 0
+        risen.clear()
+        gc.collect()
+        assert semaphore.value == 1
+
     def test_outlives_its_handle(self, semaphore: Semaphore) -> None:
         guard = Semaphore.from_id(semaphore.id).hold()
         gc.collect()
@@ -381,6 +421,15 @@ ENDS = {
     ),
     "a cycle with the module": (
         "class Knot: pass\nk = Knot(); k.k = k; k.guard = s.hold(); del k",
+        0,
+    ),
+    "a generator inside its block": (
+        "def inside():\n    with s:\n        yield\nblock = inside(); next(block)",
+        0,
+    ),
+    "a finalizer that brings it back": (
+        "class Phoenix:\n    def __del__(self):\n        global risen; risen = self\n"
+        "p = Phoenix(); p.p = p; p.guard = s.hold(); del p",
         0,
     ),
     "an atexit that releases": ("import atexit; atexit.register(guard.release)", 0),

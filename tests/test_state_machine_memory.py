@@ -1,5 +1,6 @@
 """A segment against a model in Python: whatever the order of calls, both agree."""
 
+import errno
 import gc
 from contextlib import nullcontext
 from typing import Any
@@ -156,6 +157,27 @@ class Segments(RuleBasedStateMachine):
             return
         attachment.fill(byte, place, size)
         self.model[place : place + wanted] = bytes([byte]) * wanted
+
+    @precondition(lambda self: not self.removed)
+    @rule(size=st.integers(1, 2 * SIZE))
+    def open(self, size: int) -> None:
+        if size <= SIZE:
+            assert ipc.SharedMemory.open(self.key, size=size).size == SIZE
+            return
+        with pytest.raises(ipc.IPCError) as caught:
+            ipc.SharedMemory.open(self.key, size=size)
+        assert caught.value.errno == errno.EINVAL
+
+    @precondition(lambda self: self.removed)
+    @rule(size=st.integers(1, 2 * SIZE))
+    def use_the_key_again(self, size: int) -> None:
+        """It is another segment; those who have the old one attached see nothing of it."""
+        other = ipc.SharedMemory.create(self.key, size=size)
+        with other.attach() as attachment:
+            assert other != self.memory
+            assert attachment[:] == bytes(size)
+            attachment.fill(255)
+        other.remove()
 
     @precondition(lambda self: not self.removed)
     @rule()

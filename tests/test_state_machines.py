@@ -1,5 +1,7 @@
 """Each kind against a model in Python: whatever the order of calls, both agree."""
 
+import errno
+import functools
 import os
 from contextlib import suppress
 
@@ -220,6 +222,42 @@ class Semaphores(RuleBasedStateMachine):
         child = support.Child(lambda: bool(ops) and self.set.try_op(*ops, undo=True))
         child.result()
         assert self.set.values == before
+
+    @rule(index=st.integers(0, 2), units=st.integers(1, 3), value=st.integers(0, MAX))
+    def set_under_a_holder(self, index: int, units: int, value: int) -> None:
+        """The kernel forgets what it would undo, in every process."""
+        semaphore = self.set[index]
+        if self.model[index] < units:
+            return
+        take = functools.partial(semaphore.acquire, units, undo=True)
+        with support.Holder(take, lambda: None) as holder:
+            semaphore.value = self.model[index] = value
+            holder.child.kill()
+            holder.child.join()
+
+    @rule(index=st.integers(0, 2), given=st.integers(1, 3), taken=st.integers(0, 6))
+    def a_giver_dies_when_others_have_taken(self, index: int, given: int, taken: int) -> None:
+        """It is undone as far as there is something left."""
+        semaphore, before = self.set[index], self.model[index]
+        if before + given > MAX:
+            return
+        give = functools.partial(semaphore.release, given, undo=True)
+        with support.Holder(give, lambda: None) as holder:
+            taken = min(taken, before + given)
+            if taken:
+                semaphore.acquire(taken, timeout=0)
+            holder.child.kill()
+            holder.child.join()
+        self.model[index] = max(0, before - taken)
+
+    @rule(size=st.integers(1, 5))
+    def open(self, size: int) -> None:
+        if size <= 3:
+            assert ipc.SemaphoreSet.open(self.key, size=size) == self.set
+            return
+        with pytest.raises(ipc.IPCError) as caught:
+            ipc.SemaphoreSet.open(self.key, size=size)
+        assert caught.value.errno == errno.EINVAL
 
     @rule()
     def remove_and_make_anew(self) -> None:

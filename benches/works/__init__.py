@@ -9,6 +9,8 @@ from _timing import Run
 OURS = "sysv_ipc_rs"
 C = "C"
 SYSV_IPC = "sysv_ipc"
+FLOOR = "floor"
+"""The least that the same work takes: with what Python and the kernel's interface force, in C."""
 
 Make = Callable[[contextlib.ExitStack], Mapping[str, Run]]
 
@@ -34,6 +36,10 @@ class Goal:
         return "<= " + " + ".join(terms)
 
 
+class NotHereError(Exception):
+    """What the work needs is not on this machine."""
+
+
 @dataclass(frozen=True)
 class Work:
     """A piece of work, its contenders (made for one run), and what is promised about ours."""
@@ -42,16 +48,17 @@ class Work:
     make: Make
     goals: tuple[Goal, ...]
     seconds: float
+    reason: str
 
 
 WORKS: list[Work] = []
 
 
-def work(name: str, *goals: Goal, seconds: float = 1.0) -> Callable[[Make], Make]:
-    """Adds what the function makes to the table."""
+def work(name: str, *goals: Goal, seconds: float = 1.0, reason: str = "") -> Callable[[Make], Make]:
+    """Adds what the function makes to the table; `reason` is told where a goal is missed."""
 
     def add(make: Make) -> Make:
-        WORKS.append(Work(name, make, goals, seconds))
+        WORKS.append(Work(name, make, goals, seconds, reason))
         return make
 
     return add

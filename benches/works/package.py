@@ -58,6 +58,13 @@ def starts(_: contextlib.ExitStack) -> Mapping[str, Run]:
     }
 
 
+SIZE_REASON = (
+    "also built for size alone (opt-level z) it has 1.37 MB, and its calls take twice the "
+    "instructions. 0.48 MB are what PyO3 makes around some 600 functions that Python calls, 0.19 "
+    "MB what prints a panic's backtrace, which std brings along: benches/size.py --ways"
+)
+
+
 def extension_size() -> int:
     """Bytes of the extension module."""
     suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)

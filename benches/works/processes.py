@@ -4,6 +4,7 @@ import contextlib
 import functools
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import threading
@@ -14,9 +15,9 @@ from typing import Any
 
 import posix_ipc
 import sysv_ipc
-from _timing import Run, c, python, sustained
+from _timing import Run, c, extension, python, sustained
 
-from . import OURS, SYSV_IPC, C, Goal, work
+from . import FLOOR, OURS, SYSV_IPC, C, Goal, work
 from .queues import new_queue
 from .semaphores import incumbent as incumbent_semaphore
 from .semaphores import new_set
@@ -95,14 +96,33 @@ CHANNELS: dict[str, tuple[str, str, Callable[[Stack], Any]]] = {
 
 def renamed(statement: str, name: str) -> str:
     """The statement about another channel."""
-    return statement.replace("q", name, 1)
+    return re.sub(r"\bq\b", name, statement)
 
 
-@work("ping-pong 64 B on one core", Goal(factor=1.35), seconds=2)
+def channels() -> dict[str, tuple[str, str, Callable[[Stack], Any]]]:
+    """What there is to compare, with the barest binding."""
+    bare = extension("binding")
+    if bare is None:
+        return CHANNELS
+
+    def bound(stack: Stack) -> tuple[int, Any]:
+        return new_queue(stack).id, bare
+
+    return {**CHANNELS, FLOOR: ("q[1].send(q[0], data)", "q[1].receive(q[0])", bound)}
+
+
+@work(
+    "ping-pong 64 B on one core",
+    Goal(factor=1.35),
+    seconds=2,
+    reason="each side makes one try that can't wait, before it lets other threads run: beside a "
+    "busy Python thread that is worth milliseconds; and after each switch of processes the "
+    "interpreter's code is cold",
+)
 def ping_pong(stack: Stack) -> Mapping[str, Run]:
     on_one_core(stack)
     data, runs = b"x" * SIZE, {}
-    for name, (send, receive, make) in CHANNELS.items():
+    for name, (send, receive, make) in channels().items():
         there, back = make(stack), make(stack)
         names = {"there": there, "back": back, "data": data}
         echo = python(f"{renamed(receive, 'there')}; {renamed(send, 'back')}", **names)
@@ -121,7 +141,7 @@ def streaming(stack: Stack, receivers: int) -> Mapping[str, Run]:
     """
     on_one_core(stack)
     data, runs = b"x" * SIZE, {}
-    for name, (send, receive, make) in CHANNELS.items():
+    for name, (send, receive, make) in channels().items():
         # Only one process at a time may read what comes through a pipe of messages.
         if receivers > 1 and name == "Pipe":
             continue
@@ -147,6 +167,7 @@ for number in (1, 2, 4):
         "stream 64 B, each" if number == 1 else f"stream 64 B to {number} receivers, each",
         *((Goal(factor=1.25),) if number == 1 else ()),
         seconds=3 if number == 1 else 1,
+        reason="arguments, and a Message made and freed; who is woken when, the scheduler decides",
     )(functools.partial(streaming, receivers=number))
 
 

@@ -29,7 +29,10 @@ class Sembuf(ctypes.Structure):
 
 
 class Row(ctypes.Structure):
-    """One call; without operations it is GETVAL, and `refused` ones end in EAGAIN."""
+    """One call; without operations it is GETVAL, and `refused` ones end in EAGAIN.
+
+    With fewer operations than none it is sched_yield.
+    """
 
     _fields_ = (
         ("ops", ctypes.POINTER(Sembuf)),
@@ -43,20 +46,25 @@ class Row(ctypes.Structure):
         super().__init__(self.kept, count, refused)
 
 
+YIELD = Row([])
+YIELD.count = -1
+
 Call = Sequence[Operation] | Row
+
+
+def in_c(stack: Stack, semid: int, rows: Sequence[Call]) -> Run:
+    """Calls on a set, in C."""
+    made = [row if isinstance(row, Row) else Row(row) for row in rows]
+    calls = (Row * len(made))(*made)
+    # What the calls point at has to live as long.
+    stack.callback(made.clear)
+    return c("semop_rows", semid, calls, len(made))
 
 
 def pair(stack: Stack, handle: Any, statement: str, rows: Sequence[Call]) -> dict[str, Run]:
     """Ours and the same calls in C; the object is removed at the end."""
     stack.callback(handle.remove)
-    made = [row if isinstance(row, Row) else Row(row) for row in rows]
-    calls = (Row * len(made))(*made)
-    # What the calls point at has to live as long.
-    stack.callback(made.clear)
-    return {
-        OURS: python(statement, s=handle),
-        C: c("semop_rows", handle.id, calls, len(made)),
-    }
+    return {OURS: python(statement, s=handle), C: in_c(stack, handle.id, rows)}
 
 
 @work("Lock.acquire + release", Goal(factor=1.4))

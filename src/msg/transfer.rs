@@ -20,8 +20,8 @@ const TEXT_MAX: usize = c_int::MAX as usize;
 /// By how much the room for an incoming message grows when it doesn't fit.
 const GROWTH: usize = 8;
 
-/// The room for a copy of a message, at first: to copy, the kernel prepares as much as is offered.
-const PEEKED: usize = 1024;
+/// The room for a copy of a message, as long as nothing is known about a queue's messages.
+pub(crate) const PEEKED: usize = 1024;
 
 /// A message to be sent.
 pub(crate) struct Outgoing<'room> {
@@ -209,10 +209,17 @@ impl<'room> Incoming<'room> {
         Self { queue, packet, msgtyp, flags, max_size, truncate, offered: usize::MAX }
     }
 
-    pub(crate) fn peek(room: &'room mut Room, queue: MessageQueue, index: u32) -> Self {
+    /// A copy of the message at place `index`. The kernel prepares as much room for a copy as is
+    /// offered: `at_first` so much, and all there is if that doesn't suffice.
+    pub(crate) fn peek(
+        room: &'room mut Room,
+        queue: MessageQueue,
+        index: u32,
+        at_first: usize,
+    ) -> Self {
         let (msgtyp, flags) = (c_long::from(index), libc::MSG_COPY | libc::IPC_NOWAIT);
         let incoming = Self::new(room, queue, Selection::ANY, None, false);
-        Self { msgtyp, flags, offered: PEEKED, ..incoming }
+        Self { msgtyp, flags, offered: at_first, ..incoming }
     }
 
     /// As `msgrcv` itself, whatever the id; with room for `at_first` of the `msgsz` bytes at first.

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::DerefMut;
@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyString, PyTuple};
 
 use crate::msg::Outgoing;
 use crate::shm::Attachment;
@@ -32,30 +32,37 @@ impl Slot {
     }
 }
 
-/// What an object exports by the buffer protocol, held as long as this lives.
-struct View<B: DerefMut<Target = ffi::Py_buffer>>(B);
+/// What an object exports by the buffer protocol, held as long as this lives, which is never longer
+/// than the thread is attached to the interpreter.
+struct View<'py, B: DerefMut<Target = ffi::Py_buffer>>(B, PhantomData<Python<'py>>);
 
-impl<B: DerefMut<Target = ffi::Py_buffer>> View<B> {
+impl<'py, B: DerefMut<Target = ffi::Py_buffer>> View<'py, B> {
     /// Refuses `str` and whatever has no contiguous buffer. `view` is empty, and does not move.
     ///
     /// PyO3's own refuses what has no shape or strides, such as the arrays of `ctypes`.
-    fn contiguous(value: &Bound<'_, PyAny>, mut view: B) -> PyResult<Self> {
-        let py = value.py();
+    fn contiguous(value: &Bound<'py, PyAny>, view: B) -> PyResult<Self> {
+        // Bytes in a row and nothing else: there is nothing to ask for or to check.
+        if value.is_exact_instance_of::<PyByteArray>() {
+            return Self::exported(value, view, ffi::PyBUF_SIMPLE);
+        }
         if value.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err("a bytes-like object is required, not 'str'"));
         }
-        // SAFETY: an object, and a buffer structure to be filled.
-        if unsafe { ffi::PyObject_GetBuffer(value.as_ptr(), &raw mut *view, ffi::PyBUF_FULL_RO) }
-            < 0
-        {
-            return Err(PyErr::fetch(py));
-        }
-        let view = Self(view);
+        let view = Self::exported(value, view, ffi::PyBUF_FULL_RO)?;
         // SAFETY: filled by PyObject_GetBuffer.
         if unsafe { ffi::PyBuffer_IsContiguous(&raw const *view.0, ANY_ORDER) } == 0 {
             return Err(PyBufferError::new_err("the buffer is not contiguous"));
         }
         Ok(view)
+    }
+
+    #[inline]
+    fn exported(value: &Bound<'py, PyAny>, mut view: B, flags: c_int) -> PyResult<Self> {
+        // SAFETY: an object, and a buffer structure to be filled.
+        if unsafe { ffi::PyObject_GetBuffer(value.as_ptr(), &raw mut *view, flags) } < 0 {
+            return Err(PyErr::fetch(value.py()));
+        }
+        Ok(Self(view, PhantomData))
     }
 
     fn len(&self) -> usize {
@@ -74,10 +81,10 @@ impl<B: DerefMut<Target = ffi::Py_buffer>> View<B> {
     }
 }
 
-impl<B: DerefMut<Target = ffi::Py_buffer>> Drop for View<B> {
+impl<B: DerefMut<Target = ffi::Py_buffer>> Drop for View<'_, B> {
     fn drop(&mut self) {
-        // SAFETY: filled by PyObject_GetBuffer, and released once.
-        Python::attach(|_| unsafe { ffi::PyBuffer_Release(&raw mut *self.0) });
+        // SAFETY: filled by PyObject_GetBuffer, and released once, by a thread that is attached.
+        unsafe { ffi::PyBuffer_Release(&raw mut *self.0) };
     }
 }
 
@@ -88,7 +95,7 @@ enum Held<'a, 'py> {
     /// `bytes`, which never change.
     Frozen(&'a Bound<'py, PyBytes>),
     /// Any other contiguous buffer. Others may write to it meanwhile.
-    Buffer(#[allow(dead_code, reason = "what is held")] View<Box<ffi::Py_buffer>>),
+    Buffer(#[allow(dead_code, reason = "what is held")] View<'py, Box<ffi::Py_buffer>>),
 }
 
 /// The bytes of an argument, held as long as this lives.
@@ -172,11 +179,11 @@ impl Source<'_> {
 }
 
 /// A buffer that can be written to, as an argument; held as long as this lives.
-pub(super) struct WritableBytes<'slot>(View<&'slot mut ffi::Py_buffer>);
+pub(super) struct WritableBytes<'slot, 'py>(View<'py, &'slot mut ffi::Py_buffer>);
 
-impl<'slot> WritableBytes<'slot> {
+impl<'slot, 'py> WritableBytes<'slot, 'py> {
     /// Refuses whatever has no contiguous buffer, a read-only one, or one of Python objects.
-    pub(super) fn new(value: &Bound<'_, PyAny>, slot: &'slot mut Slot) -> PyResult<Self> {
+    pub(super) fn new(value: &Bound<'py, PyAny>, slot: &'slot mut Slot) -> PyResult<Self> {
         let view = View::contiguous(value, &mut slot.0)?;
         if view.0.readonly != 0 {
             return Err(PyTypeError::new_err("a writable buffer is required, not a read-only one"));
@@ -246,7 +253,8 @@ unsafe fn new_bytes_from(py: Python<'_>, from: *const u8, len: usize) -> PyResul
         // SAFETY: the new object's memory, `len` bytes long, that nobody else knows yet.
         unsafe { copy(py, from, to.cast(), len) };
     }
-    Ok(bytes.cast_into::<PyBytes>()?.unbind())
+    // SAFETY: a bytes object.
+    Ok(unsafe { bytes.cast_into_unchecked::<PyBytes>() }.unbind())
 }
 
 /// A new `bytes` object of `len` bytes, all of which `fill` writes and gives back; `MemoryError`,
@@ -272,7 +280,7 @@ pub(super) fn new_bytes_with<'py>(
 /// A new tuple of two ints; `MemoryError`, never a panic, without memory for it.
 pub(super) fn new_pair(py: Python<'_>, first: i64, second: usize) -> PyResult<Bound<'_, PyTuple>> {
     let second = i64::try_from(second).map_err(|_| PyMemoryError::new_err(()))?;
-    pair(&new_int(py, first)?, &new_int(py, second)?)
+    pair(new_int(py, first)?, new_int(py, second)?)
 }
 
 /// A new int; `MemoryError`, never a panic, without memory for it.
@@ -284,15 +292,17 @@ fn new_int(py: Python<'_>, number: i64) -> PyResult<Bound<'_, PyAny>> {
 }
 
 /// A new tuple of both; `MemoryError`, never a panic, without memory for it.
-fn pair<'py>(
-    first: &Bound<'py, PyAny>,
-    second: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    // SAFETY: as many objects as it says, which get references of their own.
-    let new = unsafe { ffi::PyTuple_Pack(2, first.as_ptr(), second.as_ptr()) };
+fn pair<'py>(first: Bound<'py, PyAny>, second: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    // SAFETY: attached to the interpreter, as the objects show.
+    let new = unsafe { ffi::PyTuple_New(2) };
     // SAFETY: a new reference, or null with an exception set.
     let pair = unsafe { Bound::from_owned_ptr_or_err(first.py(), new)? };
-    Ok(pair.cast_into::<PyTuple>()?)
+    for (place, item) in [(0, first), (1, second)] {
+        // SAFETY: a new tuple that has this place, and a reference that it takes over.
+        unsafe { ffi::PyTuple_SetItem(pair.as_ptr(), place, item.into_ptr()) };
+    }
+    // SAFETY: a tuple.
+    Ok(unsafe { pair.cast_into_unchecked() })
 }
 
 /// A new tuple of a message's type and bytes; `MemoryError`, never a panic, without memory for it.
@@ -302,7 +312,7 @@ pub(super) fn new_message<'py>(
     text: &[u8],
 ) -> PyResult<Bound<'py, PyTuple>> {
     let text = new_bytes(py, text)?.into_bound(py);
-    pair(&new_int(py, mtype)?, text.as_any())
+    pair(new_int(py, mtype)?, text.into_any())
 }
 
 /// As [`new_message`], the bytes first.
@@ -312,5 +322,5 @@ pub(super) fn new_text_and_type<'py>(
     mtype: i64,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let text = new_bytes(py, text)?.into_bound(py);
-    pair(text.as_any(), &new_int(py, mtype)?)
+    pair(text.into_any(), new_int(py, mtype)?)
 }

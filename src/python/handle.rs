@@ -3,6 +3,7 @@
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use pyo3::{PyClass, PyClassInitializer};
 
 use super::convert::{ModeBits, NewOwner};
 pub(super) use crate::ipc::same_key;
@@ -15,6 +16,19 @@ pub(super) fn no_constructor<T>(class: &str) -> PyResult<T> {
         "{class} has no public constructor: use {class}.create(), {class}.open(), \
          {class}.open_or_create() or {class}.from_id()"
     )))
+}
+
+/// The handle of an object that has just been created. Without memory for the handle the object is
+/// removed again: a constructor that fails leaves nothing.
+pub(super) fn created<T, E>(
+    py: Python<'_>,
+    handle: T,
+    remove: impl FnOnce() -> Result<(), E>,
+) -> PyResult<Py<T>>
+where
+    T: PyClass + Into<PyClassInitializer<T>>,
+{
+    Py::new(py, handle).inspect_err(|_| drop(remove()))
 }
 
 pub(super) fn chmod<C: Control>(id: i32, mode: ModeBits) -> PyResult<()> {

@@ -3,17 +3,18 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 
-use super::buffer::{Slot, WritableBytes};
+use super::buffer::{Bytes, Slot, WritableBytes};
 use super::convert::{Flag, Id, ModeBits, NamedKey, NewKey, NewOwner, Owner};
 use super::handle;
 use super::readiness::Readiness;
 use super::wait::{Timeout, raise_late};
-use crate::msg::{self as core, Incoming, Outgoing, Room};
+use crate::msg::{self as core, Incoming, Room};
 use crate::readiness::Watched;
 
 mod checks;
 mod iterator;
 mod message;
+mod peeked;
 mod stat;
 mod transfer;
 mod types;
@@ -21,6 +22,7 @@ mod types;
 pub(super) use checks::{check_target, checked_messages, checked_selection};
 pub(super) use iterator::MessageIterator;
 pub(super) use message::Message;
+use peeked::PeekedSize;
 pub(super) use stat::MessageQueueStat;
 pub(super) use transfer::{given_back, receive_waiting, send_until, try_raw};
 use types::{Limit, MaxBytes, MaxSize, MessageType, Place, WantedType, selection};
@@ -39,7 +41,13 @@ fn owned(queue: core::MessageQueue, owner: Owner) -> PyResult<core::MessageQueue
 /// See msgget(2), msgop(2), msgctl(2).
 #[pyclass(frozen, eq, hash, weakref, module = "sysv_ipc_rs")]
 #[derive(Debug)]
-pub(crate) struct MessageQueue(core::MessageQueue);
+pub(crate) struct MessageQueue(core::MessageQueue, PeekedSize);
+
+impl MessageQueue {
+    const fn of(queue: core::MessageQueue) -> Self {
+        Self(queue, PeekedSize::unknown())
+    }
+}
 
 impl PartialEq for MessageQueue {
     fn eq(&self, other: &Self) -> bool {
@@ -84,12 +92,13 @@ impl MessageQueue {
         text_signature = "($cls, key=0, *, mode=0o600, max_bytes=None)"
     )]
     fn create(
-        _cls: &Bound<'_, PyType>,
+        cls: &Bound<'_, PyType>,
         key: NewKey,
         mode: ModeBits,
         max_bytes: MaxBytes,
-    ) -> PyResult<Self> {
-        Ok(Self(core::MessageQueue::create_sized(key.0, mode.0, max_bytes.0)?))
+    ) -> PyResult<Py<Self>> {
+        let queue = core::MessageQueue::create_sized(key.0, mode.0, max_bytes.0)?;
+        handle::created(cls.py(), Self::of(queue), || queue.remove())
     }
 
     /// Opens the queue that a key leads to.
@@ -109,7 +118,7 @@ impl MessageQueue {
     #[classmethod]
     #[pyo3(signature = (key, *, owner=Owner::ANYBODY), text_signature = "($cls, key, *, owner=None)")]
     fn open(_cls: &Bound<'_, PyType>, key: NamedKey, owner: Owner) -> PyResult<Self> {
-        owned(core::MessageQueue::open(key.0)?, owner).map(Self)
+        owned(core::MessageQueue::open(key.0)?, owner).map(Self::of)
     }
 
     /// Opens the queue that a key leads to, or creates it.
@@ -143,7 +152,7 @@ impl MessageQueue {
         max_bytes: MaxBytes,
         owner: Owner,
     ) -> PyResult<Self> {
-        Ok(Self(core::MessageQueue::open_or_create(key.0, mode.0, max_bytes.0, owner.0)?))
+        Ok(Self::of(core::MessageQueue::open_or_create(key.0, mode.0, max_bytes.0, owner.0)?))
     }
 
     /// The queue that has an id.
@@ -164,7 +173,7 @@ impl MessageQueue {
     #[classmethod]
     #[pyo3(signature = (id, *, owner=Owner::ANYBODY), text_signature = "($cls, id, *, owner=None)")]
     fn from_id(_cls: &Bound<'_, PyType>, id: Id, owner: Owner) -> PyResult<Self> {
-        owned(core::MessageQueue::from_id(id.0)?, owner).map(Self)
+        owned(core::MessageQueue::from_id(id.0)?, owner).map(Self::of)
     }
 
     /// The key by which it was found or made; 0 = IPC_PRIVATE.
@@ -202,10 +211,7 @@ impl MessageQueue {
     )]
     fn send(&self, data: &Bound<'_, PyAny>, r#type: MessageType, timeout: Timeout) -> PyResult<()> {
         raise_late()?;
-        let mut room = Room::new();
-        let mut outgoing = Outgoing::new(&mut room, self.0, r#type.0);
-        transfer::load(&mut outgoing, data)?;
-        transfer::send(data.py(), &outgoing, timeout)
+        transfer::send(data.py(), self.0, &Bytes::new(data)?, r#type, timeout)
     }
 
     /// Sends a message, if that is possible without waiting.
@@ -227,10 +233,7 @@ impl MessageQueue {
     )]
     fn try_send(&self, data: &Bound<'_, PyAny>, r#type: MessageType) -> PyResult<bool> {
         raise_late()?;
-        let mut room = Room::new();
-        let mut outgoing = Outgoing::new(&mut room, self.0, r#type.0);
-        transfer::load(&mut outgoing, data)?;
-        transfer::try_send(data.py(), &outgoing)
+        transfer::try_send(data.py(), self.0, &Bytes::new(data)?, r#type)
     }
 
     /// Sends several messages, in order; waits while the queue is full.
@@ -296,6 +299,7 @@ impl MessageQueue {
         text_signature =
             "($self, type=0, *, exclude=False, max_size=None, truncate=False, timeout=None)"
     )]
+    #[inline(never)]
     fn receive(
         &self,
         py: Python<'_>,
@@ -334,6 +338,7 @@ impl MessageQueue {
         ),
         text_signature = "($self, type=0, *, exclude=False, max_size=None, truncate=False)"
     )]
+    #[inline(never)]
     fn try_receive(
         &self,
         py: Python<'_>,
@@ -391,11 +396,7 @@ impl MessageQueue {
         let mut slot = Slot::new();
         let target = WritableBytes::new(buffer, &mut slot)?;
         let selection = selection(r#type, exclude)?;
-        let mut room = Room::new();
-        let mut incoming =
-            Incoming::new(&mut room, self.0, selection, Some(target.len()), truncate.0);
-        transfer::receive(buffer.py(), &mut incoming, timeout)?;
-        transfer::hand_over(buffer.py(), &incoming, &target)
+        transfer::receive_into(buffer.py(), self.0, &target, selection, truncate, timeout)
     }
 
     /// Takes a message into a buffer, if there is one.
@@ -430,14 +431,7 @@ impl MessageQueue {
         let mut slot = Slot::new();
         let target = WritableBytes::new(buffer, &mut slot)?;
         let selection = selection(r#type, exclude)?;
-        let mut room = Room::new();
-        let mut incoming =
-            Incoming::new(&mut room, self.0, selection, Some(target.len()), truncate.0);
-        if transfer::try_receive(buffer.py(), &mut incoming)? {
-            transfer::hand_over(buffer.py(), &incoming, &target).map(Some)
-        } else {
-            Ok(None)
-        }
+        transfer::try_receive_into(buffer.py(), self.0, &target, selection, truncate)
     }
 
     /// Takes several messages: waits for the first, then takes those that are there already.
@@ -462,6 +456,7 @@ impl MessageQueue {
         ),
         text_signature = "($self, limit, type=0, *, exclude=False, timeout=None)"
     )]
+    #[inline(never)]
     fn receive_many<'py>(
         &self,
         py: Python<'py>,
@@ -523,10 +518,12 @@ impl MessageQueue {
     ///
     /// See msgop(2), MSG_COPY.
     #[pyo3(signature = (index=Place::FIRST), text_signature = "($self, index=0)")]
+    #[inline(never)]
     fn peek(&self, py: Python<'_>, index: Place) -> PyResult<Option<Py<Message>>> {
         let mut room = Room::new();
-        let mut incoming = Incoming::peek(&mut room, self.0, index.0);
+        let mut incoming = Incoming::peek(&mut room, self.0, index.0, self.1.expected());
         if transfer::try_receive(py, &mut incoming)? {
+            self.1.found(incoming.text().len());
             transfer::copied(py, &incoming).map(Some)
         } else {
             Ok(None)
@@ -658,5 +655,5 @@ impl MessageQueue {
 pub(super) fn reopen_message_queue(id: i32, key: i32) -> PyResult<MessageQueue> {
     let queue = core::MessageQueue::from_id(id)?;
     handle::same_key::<core::MessageQueue>(id, queue.key(), key)?;
-    Ok(MessageQueue(queue))
+    Ok(MessageQueue::of(queue))
 }

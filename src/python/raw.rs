@@ -7,6 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::error::errno_error;
+use super::wait::run_handlers;
 use crate::sys;
 
 mod constants;
@@ -20,7 +21,7 @@ mod structs;
 /// What a system call answered. A signal that ended it has its handlers run first.
 fn answer<T>(py: Python<'_>, answer: sys::Result<T>) -> PyResult<T> {
     answer.map_err(|errno| match errno {
-        Errno::EINTR => py.check_signals().err().unwrap_or_else(|| errno_error(py, errno)),
+        Errno::EINTR => run_handlers(py).err().unwrap_or_else(|| errno_error(py, errno)),
         errno => errno_error(py, errno),
     })
 }

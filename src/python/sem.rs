@@ -223,14 +223,15 @@ impl SemaphoreSet {
         text_signature = "($cls, key=0, size=1, *, values=0, mode=0o600)"
     )]
     fn create(
-        _cls: &Bound<'_, PyType>,
+        cls: &Bound<'_, PyType>,
         key: NewKey,
         size: SetSize,
         values: Values,
         mode: ModeBits,
-    ) -> PyResult<Self> {
+    ) -> PyResult<Py<Self>> {
         let values = initial_values(key.0, size, values)?;
-        Ok(Self(core::SemaphoreSet::create(key.0, &values, mode.0)?))
+        let set = core::SemaphoreSet::create(key.0, &values, mode.0)?;
+        handle::created(cls.py(), Self(set), || set.remove())
     }
 
     /// Opens the set that a key leads to.

@@ -14,6 +14,7 @@ use crate::shm::{self as core, AttachOptions, CreateOptions};
 
 mod atomic;
 mod attachment;
+mod guarded;
 mod iterator;
 mod mapping;
 mod types;
@@ -189,14 +190,14 @@ impl SharedMemory {
     )]
     #[allow(clippy::too_many_arguments, reason = "as many as the interface has")]
     fn create(
-        _cls: &Bound<'_, PyType>,
+        cls: &Bound<'_, PyType>,
         key: NewKey,
         size: NewSize,
         mode: ModeBits,
         auto_remove: Flag,
         huge_page_size: HugePageSize,
         reserve: Flag,
-    ) -> PyResult<Self> {
+    ) -> PyResult<Py<Self>> {
         if huge_page_size.0.is_some() && !reserve.0 {
             return Err(PyValueError::new_err(
                 "huge_page_size and reserve=False don't go together: huge pages are always \
@@ -205,9 +206,10 @@ impl SharedMemory {
         }
         let options = CreateOptions { huge_page_size: huge_page_size.0, reserve: reserve.0 };
         if auto_remove.0 {
-            return Self::auto_removed(key, size, mode, options);
+            return Py::new(cls.py(), Self::auto_removed(key, size, mode, options)?);
         }
-        Ok(Self::of(core::SharedMemory::create(key.0, size.0, mode.0, options)?))
+        let segment = core::SharedMemory::create(key.0, size.0, mode.0, options)?;
+        handle::created(cls.py(), Self::of(segment), || segment.remove())
     }
 
     /// Opens the segment that a key leads to.

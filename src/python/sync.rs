@@ -151,11 +151,13 @@ macro_rules! synchronizer {
                 text_signature = "($cls, key=0, *, mode=0o600)"
             )]
             fn create(
-                _cls: &Bound<'_, pyo3::types::PyType>,
+                cls: &Bound<'_, pyo3::types::PyType>,
                 key: $crate::python::convert::NewKey,
                 mode: $crate::python::convert::ModeBits,
-            ) -> PyResult<Self> {
-                Ok(Self { core: $crate::sync::$name::create(key.0, mode.0)? })
+            ) -> PyResult<Py<Self>> {
+                let core = $crate::sync::$name::create(key.0, mode.0)?;
+                let set = core.set();
+                $crate::python::handle::created(cls.py(), Self { core }, || set.remove())
             }
 
             /// Opens the one that a key leads to once it is initialised, or creates it.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
+use pyo3::exceptions::{PyRecursionError, PyRuntimeWarning, PyValueError};
 use pyo3::prelude::*;
 
 use super::convert;
@@ -66,7 +66,7 @@ pub(super) fn wait_detached<T: Send>(
 ) -> PyResult<sys::Result<T>> {
     raise_late()?;
     // A signal that came before the call has begun to wait would not end it.
-    py.check_signals()?;
+    run_handlers(py)?;
     loop {
         match py.detach(&mut attempt) {
             // Also without any handler: SIGSTOP and SIGCONT end a semop.
@@ -74,8 +74,30 @@ pub(super) fn wait_detached<T: Send>(
             Err(Errno::EAGAIN | Errno::ENOMSG) if !deadline.passed() => {}
             answer => return Ok(answer),
         }
-        py.check_signals()?;
+        run_handlers(py)?;
     }
+}
+
+thread_local! {
+    /// How many handlers of signals run inside each other, in calls of ours.
+    static NESTED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// More than any program means. What a call that waits needs of the stack is more than the
+/// interpreter reckons with for one level of a recursion.
+const NESTED_MAX: u32 = 100;
+
+/// Runs the handlers of the signals that have come; raises what they raise.
+pub(super) fn run_handlers(py: Python<'_>) -> PyResult<()> {
+    let nested = NESTED.get();
+    if nested >= NESTED_MAX {
+        let text = format!("{NESTED_MAX} signal handlers have interrupted each other's calls");
+        return Err(PyRecursionError::new_err(text));
+    }
+    NESTED.set(nested + 1);
+    let ran = py.check_signals();
+    NESTED.set(nested);
+    ran
 }
 
 thread_local! {
@@ -104,7 +126,7 @@ pub(super) fn raise_late() -> PyResult<()> {
 /// whom a call raises, it has done nothing.
 #[cold]
 pub(super) fn raise_undone(py: Python<'_>, undo: impl FnOnce() -> bool) -> PyResult<()> {
-    match py.check_signals() {
+    match run_handlers(py) {
         Err(raised) if undo() => Err(raised),
         Err(raised) => {
             raise_later(raised);

@@ -98,8 +98,11 @@ impl SemaphoreGuard {
 
 impl Drop for SemaphoreGuard {
     fn drop(&mut self) {
-        // Nobody can be told any more: a removed set has nothing to give back to.
-        let _ = self.release();
+        // Most have given back by now, which nobody else can do at this moment.
+        if *self.held.get_mut() {
+            // Nobody can be told any more: a removed set has nothing to give back to.
+            let _ = self.release();
+        }
     }
 }
 

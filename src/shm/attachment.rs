@@ -141,19 +141,31 @@ impl Attachment {
     }
 
     /// A pointer to `len` bytes at `offset`, all inside the segment.
+    #[inline]
     fn range(&self, offset: usize, len: usize) -> Result<*mut u8> {
         if offset.checked_add(len).is_none_or(|end| end > self.size) {
-            let text = format!("{len} bytes at {offset} are not inside its {} bytes", self.size);
-            return Err(self.refused(Errno::EINVAL, text));
+            return Err(self.outside(offset, len));
         }
         Ok(self.start().wrapping_add(offset))
     }
 
+    #[inline]
     fn writable(&self, offset: usize, len: usize) -> Result<*mut u8> {
         if self.readonly {
-            return Err(self.refused(Errno::EACCES, "it is attached to be read only".to_owned()));
+            return Err(self.not_writable());
         }
         self.range(offset, len)
+    }
+
+    #[cold]
+    fn outside(&self, offset: usize, len: usize) -> Error {
+        let text = format!("{len} bytes at {offset} are not inside its {} bytes", self.size);
+        self.refused(Errno::EINVAL, text)
+    }
+
+    #[cold]
+    fn not_writable(&self) -> Error {
+        self.refused(Errno::EACCES, "it is attached to be read only".to_owned())
     }
 
     #[cold]

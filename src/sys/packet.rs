@@ -16,6 +16,10 @@ const INLINE: usize = 8192;
 struct Inline([u8; HEADER + INLINE]);
 
 /// Room on the caller's stack, where it is never copied, as it would be inside a [`Packet`].
+///
+/// The interpreter ends a recursion by counting, not by looking at the stack, and reckons with much
+/// less for each level. So of Python code only handlers of signals may run while a function has
+/// one, and none that has one is inlined where arguments are still read.
 pub(crate) struct Room(MaybeUninit<Inline>);
 
 impl Room {

@@ -1,413 +1,412 @@
 """Random calls with random arguments over the whole public interface.
 
-Each batch runs in a child process. A death by a signal, a hang, a `SystemError` or a panic of the
-core is a failure, and is reported with the seed and the last calls that led to it.
+Each batch runs in a child process, beside threads and forked children that make calls too. A death
+by a signal, a hang, a `SystemError`, a panic of the core, or memory that stays attached is a fault,
+and is reported with the seed and the last calls that led to it.
 
-    python -m tests.hostile.random_calls --calls 1000000
+    python tests/hostile/random_calls.py --calls 1000000
+    python tests/hostile/random_calls.py --calls 30000 --tally     # which public names are reached
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import ctypes
 import gc
-import importlib
 import inspect
+import json
 import os
-import pickle
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
-import sysv_ipc_rs
-from sysv_ipc_rs import compat
+import arguments
+import public
+from operations import ON_OBJECTS, ON_THE_PROCESS, FaultError
+from sysv_ipc_rs import raw
+from things import MAKERS
 
-MODULES = [
-    "sysv_ipc_rs",
-    "sysv_ipc_rs.compat",
-    "sysv_ipc_rs.interop",
-    "sysv_ipc_rs.raw",
-    "sysv_ipc_rs.system",
-    "sysv_ipc_rs.aio",
-]
 BATCH = 1000
-SECONDS_A_BATCH = 120.0
+SECONDS_A_BATCH = 180.0
 SHM_REMAP = 0o40000
 CLONE_NEWIPC = 0x08000000
-POOL = 60
-
-INTS = [
-    *(-1, 0, 1, 2, 3, 7, 255, 0o600, 0o644, 644, 4096, 32767, 32768, 65535, 65536),
-    *(2**31 - 1, 2**31, -(2**31), 2**32 - 1, 2**32, 2**63 - 1, 2**63, -(2**63), 2**64, 10**40),
-]
-SMALL_TIMEOUTS: list[object] = [0, 0.0, 1e-9, 0.001, 1e-320, Fraction(1, 1000)]
-BAD_TIMEOUTS: list[object] = [-1, float("nan"), "1", 1j, b"", [], -1e-320]
-METHODS = [
-    *("__len__", "__iter__", "__hash__", "__repr__", "__bool__", "__reduce__", "__enter__"),
-    *("__getitem__", "__setitem__", "__delitem__", "__eq__", "__exit__", "__contains__"),
-]
+OF_A_KIND = 5
+# What has to be done before, so that the call can do what it is for.
+BEFORE = {
+    **dict.fromkeys(("release", "notify", "notify_all", "wait", "wait_for"), "acquire"),
+    **{f"release_{side}": f"acquire_{side}" for side in ("read", "write")},
+}
+# Low, so that they are hit, and no call has to move gigabytes.
+LIMITS = {"shmmax": "16777216", "shmmni": "400", "msgmni": "400", "sem": "250 32000 100 400"}
 
 
 class OutOfTime(BaseException):
     """What the alarm raises in a call that waits."""
 
 
-class Hostile:
-    """An object that lies, raises, or removes objects while it is being looked at."""
-
-    def __init__(self, pool: list[object], chance: random.Random) -> None:
-        self.pool = pool
-        self.chance = chance
-
-    def _act(self) -> None:
-        victim = self.chance.choice(self.pool)
-        action = self.chance.choice(["remove", "detach", "close", "release", "none", "raise"])
-        if action == "raise":
-            raise ZeroDivisionError
-        with contextlib.suppress(Exception):
-            getattr(victim, action, lambda: None)()
-
-    def __index__(self) -> int:
-        self._act()
-        return self.chance.choice(INTS)
-
-    def __float__(self) -> float:
-        self._act()
-        return self.chance.choice([0.0, -1.0, float("nan"), 0.001])
-
-    def __len__(self) -> int:
-        self._act()
-        return self.chance.choice([0, 1, 5, 2**62])
-
-    def __iter__(self) -> Iterator[object]:
-        self._act()
-        return iter(self.chance.choices(INTS, k=3))
-
-    def __bool__(self) -> bool:
-        self._act()
-        return True
-
-    def __fspath__(self) -> str:
-        self._act()
-        return "/"
-
-
 class Caller:
     """Makes one random call after the other, feeding on what earlier ones gave."""
 
-    def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
-        self.pool: list[object] = []
-        self.functions = list(self.public_functions())
-        self.seed_pool()
+    kinds: ClassVar = {owner: text for text, owner in public.classes().items()}
 
-    @staticmethod
-    def public_functions() -> Iterator[tuple[str, Callable[..., object]]]:
-        for name in MODULES:
-            module = importlib.import_module(name)
-            for public in module.__all__:
-                thing = getattr(module, public)
-                if isinstance(thing, type) and issubclass(thing, BaseException):
-                    continue
-                if isinstance(thing, type):
-                    yield f"{public}", thing
-                    for method in ("create", "open", "open_or_create", "from_id"):
-                        if hasattr(thing, method):
-                            yield f"{public}.{method}", getattr(thing, method)
-                elif callable(thing):
-                    yield f"{name}.{public}", thing
+    def __init__(self, seed: int, alone: bool) -> None:
+        self.chance: random.Random = random.Random(seed)
+        # Whether nobody else's objects can be seen.
+        self.alone = alone
+        self.pool: dict[str, list[Any]] = {}
+        # What raw.shmat gave.
+        self.addresses: list[int] = []
+        self.names = list(public.names())
+        self.threads: list[threading.Thread] = []
+        self.faults: list[BaseException] = []
+        self.tally: Counter[str] = Counter()
+        self.is_other = self.forked = self.armed = False
+        # The kind of object that the call is about.
+        self.kind: str = ""
 
-    def seed_pool(self) -> None:
-        queue = sysv_ipc_rs.MessageQueue.create()
-        self.pool += [queue, sysv_ipc_rs.Semaphore.create(value=3)]
-        self.pool.append(sysv_ipc_rs.SemaphoreSet.create(size=4, values=1))
-        memory = sysv_ipc_rs.SharedMemory.create(size=5000)
-        self.pool += [memory, memory.attach(), memory.attach(readonly=True)]
-        self.pool.append(compat.Semaphore(None, compat.IPC_CREX, initial_value=3))
-        self.pool.append(compat.MessageQueue(None, compat.IPC_CREX))
-        self.pool.append(compat.SharedMemory(None, compat.IPC_CREX, size=5000))
-
-    def keep(self, value: object) -> None:
-        ours = type(value).__module__.startswith("sysv_ipc_rs") and not isinstance(value, OSError)
-        if not ours and not isinstance(value, memoryview):
-            return
-        self.pool.append(value)
-        while len(self.pool) > POOL:
-            # Whatever goes is dropped here, in any order.
-            del self.pool[self.chance.randrange(len(self.pool))]
-
-    def argument(self, name: str = "") -> object:
-        if name == "reserve":
-            return True
-        if name == "timeout":
-            return self.chance.choice(
-                self.chance.choices([SMALL_TIMEOUTS, BAD_TIMEOUTS], [9, 1])[0]
-            )
-        if self.chance.random() < 0.8 and name in self.plausible:
-            return self.plausible[name](self)
-        if self.chance.random() < 0.3:
-            return self.chance.choice(self.pool)
-        return self.fresh()
-
-    def buffer(self) -> object:
-        size = self.chance.choice([0, 1, 8, 64, 9000])
-        kinds: list[Callable[[], object]] = [
-            lambda: bytes(size),
-            lambda: bytearray(size),
-            lambda: memoryview(bytearray(size)),
-            lambda: self.chance.choice(self.pool),
-        ]
-        return self.chance.choice(kinds)()
+    def other(self) -> Caller:
+        """One for another thread, with the same objects."""
+        other = Caller(self.chance.getrandbits(32), self.alone)
+        other.pool, other.faults, other.is_other = self.pool, self.faults, True
+        other.addresses = self.addresses
+        return other
 
     def number(self, *choices: int) -> int:
         return self.chance.choice(choices)
 
-    plausible: ClassVar[dict[str, Callable[[Caller], object]]] = {
-        "key": lambda self: self.number(0, 1, 2, 3, 0xDEADBEEF, -5),
-        "n": lambda self: self.number(1, 1, 2, 3),
-        "type": lambda self: self.number(0, 1, 1, 2, -3),
-        "data": buffer,
-        "buffer": buffer,
-        "index": lambda self: self.number(0, 0, 1, 3),
-        "offset": lambda self: self.number(0, 8, 16, 4992, 5000),
-        "mode": lambda self: self.number(0o600, 0o666, 0o400, 0),
-        "value": lambda self: self.number(0, 1, 5, 255),
-        "byte": lambda self: self.number(0, 1, 255),
-        "values": lambda self: self.chance.choice([0, 1, [1, 2, 3, 4], (0,)]),
-        "size": lambda self: self.number(1, 2, 4, 4096, 65536, 1 << 20),
-        "max_size": lambda self: self.chance.choice([None, 0, 5, 10**12]),
-        "max_bytes": lambda self: self.chance.choice([None, 100, 16384]),
-        "limit": lambda self: self.number(1, 3, 10**12),
-        "messages": lambda self: [self.buffer(), (2, self.buffer())],
-        "ops": lambda self: (self.number(0, 1, 3), self.number(-1, 0, 1)),
-        "id": lambda self: getattr(self.chance.choice(self.pool), "id", 0),
-        "flags": lambda self: self.number(0, 0o1000, 0o3000, 0o10000),
-        "message": buffer,
-        "s": buffer,
-        "byte_count": lambda self: self.number(0, 1, 5000, 10**12),
-        "delta": lambda self: self.number(1, 1, -2, 3),
-        "block": lambda self: self.chance.random() < 0.1,
-        "kind": lambda self: self.chance.choice(["i32", "u32", "i64", "u64"]),
-        "msgsz": lambda self: self.number(0, 8, 10**12),
-        "nsems": lambda self: self.number(1, 4),
-        "semaphore": lambda self: self.one_of(sysv_ipc_rs.Semaphore),
-        "queue": lambda self: self.one_of(sysv_ipc_rs.MessageQueue),
-    }
+    def get(self, kind: str) -> Any:
+        """One of a kind, perhaps a new one."""
+        there = self.pool.get(kind)
+        if there and self.chance.random() < 0.8:
+            return self.chance.choice(there)
+        made = MAKERS[kind](self)
+        self.keep(made, kind)
+        return made
 
-    def fresh(self) -> object:
-        chance = self.chance
-        kinds: list[Callable[[], object]] = [
-            lambda: chance.choice(INTS),
-            lambda: chance.randint(-3, 40),
-            lambda: chance.choice([None, True, False, "", "text", "\udc80", 1.5, float("nan"), 1j]),
-            lambda: chance.randbytes(chance.choice([0, 1, 8, 100, 9000])),
-            lambda: bytearray(chance.choice([0, 1, 64, 9000])),
-            lambda: memoryview(bytearray(64))[:: chance.choice([1, 2, -1])],
-            lambda: [(chance.randint(-1, 4), chance.randint(-3, 3)) for _ in range(3)],
-            lambda: tuple(chance.choices(INTS, k=chance.randint(0, 3))),
-            lambda: Hostile(self.pool, chance),
-            lambda: slice(chance.choice([None, -2, 3]), chance.choice([None, 9, 10**9])),
-            lambda: chance.choice(["i32", "u32", "i64", "u64", "i8"]),
-            object,
-        ]
-        return chance.choice(kinds)()
+    def any(self) -> Any:
+        kinds = [kind for kind, things in list(self.pool.items()) if things]
+        return self.chance.choice(self.pool[self.chance.choice(kinds)]) if kinds else None
 
-    def call(self, function: Callable[..., object]) -> object:
-        positional, named = self.arguments(function)
-        answer: Any = function(*positional, **named)
-        if hasattr(answer, "__anext__"):
-            answer = answer.__anext__()
-        if not hasattr(answer, "__await__") or self.chance.random() < 0.1:
-            return answer
+    def keep(self, value: object, kind: str = "") -> None:
+        if not kind:
+            if type(value) in self.kinds:
+                kind = self.kinds[type(value)]
+            elif isinstance(value, memoryview):
+                kind = "view"
+            elif type(value).__module__.startswith("sysv_ipc_rs") and not isinstance(
+                value, OSError
+            ):
+                kind = type(value).__name__
+            else:
+                return
+        things = self.pool.setdefault(kind, [])
+        things.append(value)
+        if len(things) > OF_A_KIND:
+            # Whatever goes is dropped here, in any order.
+            things.pop(self.chance.randrange(OF_A_KIND))
 
-        async def settle() -> object:
-            async with asyncio.timeout(0.002):
-                return await answer
-
-        return asyncio.run(settle())
-
-    def one_of(self, kind: type) -> object:
-        return self.chance.choice([thing for thing in self.pool if isinstance(thing, kind)])
+    def argument(self, name: str) -> object:
+        return arguments.argument(self, name)
 
     def arguments(self, function: Callable[..., object]) -> tuple[list[object], dict[str, object]]:
         try:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):
-            return [self.argument() for _ in range(self.chance.randint(0, 3))], {}
+            return [self.argument("") for _ in range(self.chance.randint(0, 3))], {}
         positional: list[object] = []
         named: dict[str, object] = {}
+        careful, is_record = self.chance.random() < 0.6, hasattr(function, "_asdict")
         for parameter in parameters:
             required = parameter.default is parameter.empty
             # Without a time limit only the alarm would end the call.
             wanted = parameter.name == "timeout" or self.chance.random() < (
-                0.97 if required else 0.5
+                (1.0 if careful else 0.9) if required else 0.5
             )
             if parameter.kind is parameter.VAR_POSITIONAL:
                 count = self.chance.randint(0, 3)
                 positional += [self.argument(parameter.name) for _ in range(count)]
-            elif not wanted or parameter.kind is parameter.VAR_KEYWORD:
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                named |= self.fields(function)
+            elif not wanted:
                 continue
             elif required and parameter.kind is not parameter.KEYWORD_ONLY:
-                positional.append(self.argument(parameter.name))
+                positional.append(self.value(parameter.name, careful, is_record))
             else:
-                named[parameter.name] = self.argument(parameter.name)
+                named[parameter.name] = self.value(parameter.name, careful, is_record)
         return self.harmless(function, positional, named)
 
-    @staticmethod
+    def value(self, name: str, careful: bool, is_record: bool) -> object:
+        if not careful or name == "timeout":
+            return self.argument(name)
+        table = arguments.FIELDS if is_record else arguments.PLAUSIBLE
+        return table[name](self) if name in table else self.number(0, 1, 7)
+
+    def fields(self, function: Callable[..., object]) -> dict[str, object]:
+        """Of `_replace` and the like."""
+        owner = getattr(function, "__self__", None)
+        names = [name for name in dir(owner) if not name.startswith("_")]
+        names = self.chance.sample(names, min(2, len(names)))
+        return {name: self.value(name, careful=True, is_record=True) for name in names}
+
     def harmless(
-        function: Callable[..., object], positional: list[object], named: dict[str, object]
+        self, function: Callable[..., object], positional: list[object], named: dict[str, object]
     ) -> tuple[list[object], dict[str, object]]:
         """Leaves out what the interface names as outside its promise: addresses given to `raw`."""
         name = getattr(function, "__name__", "")
         if name == "shmat":
             return positional[:1], {}
         if name == "ipc":
-            # SHMAT is 21; its flags are the third argument.
+            # SHMAT is 21; its flags are the third argument, its address is `ptr`.
+            if positional[:1] != [21]:
+                return positional, {}
             small = [v if isinstance(v, int) and abs(v) < 2**31 else 0 for v in positional]
             return [v & ~SHM_REMAP for v in small], {}
+        if isinstance(flags := named.get("flags"), int):
+            named["flags"] = flags & ~SHM_REMAP
         return positional, named
 
-    def step(self) -> str:
-        """One call; gives what was called."""
-        if self.chance.random() < 0.02:
-            self.seed_pool()
-        if self.chance.random() < 0.3:
-            name, function = self.chance.choice(self.functions)
-            self.log(name)
-            self.keep(self.call(function))
-            return name
-        # The class first, or the values that most calls give would crowd out the handles.
-        kind = self.chance.choice(sorted({type(thing).__name__ for thing in self.pool}))
-        target = self.chance.choice([t for t in self.pool if type(t).__name__ == kind])
-        names = [name for name in dir(target) if not name.startswith("_")]
-        # CPython's own: `iter` of a released view gives SystemError.
-        ours = not isinstance(target, memoryview)
-        special = [name for name in METHODS if ours and hasattr(target, name)]
-        name = self.chance.choice([*names, *names, *special, *self.uses])
-        self.log(f"{type(target).__name__}.{name}")
-        if name in self.uses:
-            self.keep(self.uses[name](self, target))
-            return name
-        if name in names and self.chance.random() < 0.1:
-            setattr(target, name, self.argument())
-            return name
-        thing = getattr(target, name)
-        self.keep(self.call(thing) if callable(thing) else thing)
-        return name
+    def call(self, function: Callable[..., object]) -> object:
+        positional, named = self.arguments(function)
+        return function(*positional, **named)
 
-    def copy_into(self, target: Any) -> None:
-        memoryview(target).cast("B")[:1] = b"x"
+    async def settled(self, answer: Any) -> object:
+        if hasattr(answer, "__anext__"):
+            answer = answer.__anext__()
+        if not hasattr(answer, "__await__"):
+            return answer
+        async with asyncio.timeout(0.002):
+            return await answer
 
-    def replace_class(self, target: Any) -> None:
-        target.__class__ = type(self.chance.choice(self.pool))
+    async def session(self, name: public.Name) -> object:
+        """Several calls on one object in one loop; the last is by name."""
+        target = self.get(self.kind) if self.chance.random() < 0.5 else MAKERS[self.kind](self)
+        others = [other for other in self.names if other.owner is name.owner]
+        for other in self.chance.choices(others, k=self.number(0, 0, 1, 3)):
+            with suppress(Exception):
+                await self.settled(self.use(target, other.attribute))
+        try:
+            await self.settled(self.prepare(target, name.attribute))
+            return await self.settled(self.use(target, name.attribute))
+        finally:
+            if self.chance.random() < 0.5 and hasattr(target, "close"):
+                await self.settled(target.close())
 
-    uses: ClassVar[dict[str, Callable[[Caller, Any], object]]] = {
-        "memoryview()": lambda _, target: memoryview(target),
-        "bytes()": lambda _, target: bytes(memoryview(target)[:100]),
-        "write view": copy_into,
-        "pickle": lambda _, target: pickle.loads(pickle.dumps(target, protocol=5)),
-        "collect": lambda _, __: gc.collect(),
-        "class": replace_class,
-        "new": lambda self, target: type(target).__new__(type(target), *[self.argument()]),
-        "subclass": lambda _, target: type("Sub", (type(target),), {}),
-        "next": lambda _, target: (
-            target[0] if isinstance(target, memoryview) else next(iter(target))
-        ),
-    }
+    def prepare(self, target: Any, attribute: str) -> Any:
+        """What gives back or notifies is no use to who has not taken."""
+        before = BEFORE.get(attribute, "")
+        if self.chance.random() < 0.5 and hasattr(target, before):
+            return getattr(target, before)(timeout=0.001)
+        return None
+
+    def use(self, target: Any, attribute: str) -> object:
+        if attribute == "":
+            return target
+        thing = getattr(target, attribute)
+        return self.call(thing) if callable(thing) else thing
+
+    def by_name(self) -> object:
+        name = self.chance.choice(self.names)
+        self.kind = name.text.rpartition(".")[0]
+        self.log(name.text)
+        if name.owner is None or not name.attribute:
+            if name.text == "raw.shmdt":
+                self.addresses.append(raw.shmat(self.get(".SharedMemory").id))
+            answer = self.call(name.thing)
+            if name.text in {"raw.shmat", "raw.ipc"} and isinstance(answer, int):
+                self.addresses.append(answer)
+            return answer
+        if name.text.startswith("aio."):
+            return asyncio.run(self.session(name))
+        target = self.get(self.kind)
+        self.prepare(target, name.attribute)
+        return self.use(target, name.attribute)
+
+    def by_object(self) -> object:
+        kind = self.chance.choice([*MAKERS, *list(self.pool)])
+        target = self.get(kind) if kind in MAKERS else self.chance.choice(self.pool[kind] or [None])
+        if kind not in self.kinds.values() and self.chance.random() < 0.5:
+            # It has no public name, so its methods are reached from here.
+            attribute = self.chance.choice(
+                [name for name in filter(public.is_public, dir(target)) if name != "__iter__"]
+            )
+            self.log(f"{kind}.{attribute}")
+            return self.use(target, attribute)
+        operation = self.chance.choice(list(ON_OBJECTS))
+        self.log(f"{operation} of {kind}")
+        try:
+            return ON_OBJECTS[operation](self, target)
+        except SystemError as error:
+            if isinstance(target, memoryview):
+                raise ValueError("CPython's own: so ends `iter` of a released view") from error
+            raise
+
+    def step(self) -> None:
+        """One call."""
+        match self.chance.random():
+            case luck if luck < 0.02:
+                event = self.chance.choice(list(ON_THE_PROCESS))
+                self.log(event)
+                ON_THE_PROCESS[event](self)
+            case luck if luck < 0.65:
+                self.keep(self.by_name())
+            case _:
+                self.keep(self.by_object())
 
     def log(self, text: str) -> None:
-        os.write(3, f"{text}\n".encode("utf-8", "replace"))
+        self.called = text
+        os.write(3, f"{'T ' if self.is_other else 'F ' if self.forked else ''}{text}\n".encode())
 
-
-def meddle(pool: list[object], seed: int) -> None:
-    """A second thread: takes away from under the first what calls may be at work on."""
-    chance = random.Random(seed)
-    while True:
-        victim = chance.choice(pool)
-        action = chance.choice(["detach", "close", "release", "stat", "__repr__", "__enter__"])
-        if action == "__enter__" and not hasattr(victim, "detach"):
-            continue
-        with contextlib.suppress(Exception):
-            getattr(victim, action, lambda: None)()
-        os.sched_yield()
-
-
-def work(seed: int, calls: int) -> None:
-    """The child: makes the calls, and dies of what no argument may ever cause."""
-
-    armed = False
-
-    def ring(*_: object) -> None:
-        if armed:
-            raise OutOfTime
-
-    # What it makes is gone with it, and nobody else's is found; where that is not allowed, the
-    # objects stay behind.
-    ctypes.CDLL(None).unshare(CLONE_NEWIPC)
-    signal.signal(signal.SIGALRM, ring)
-    caller = Caller(seed)
-    threading.Thread(target=meddle, args=(caller.pool, seed), daemon=True).start()
-    for _ in range(calls):
-        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.5)
-        armed = True
+    def attempt(self) -> None:
+        """One call, which may raise whatever is an answer to its arguments."""
+        self.called = ""
         try:
-            caller.step()
-        except (SystemError, KeyboardInterrupt):
+            self.step()
+            self.tally[f"{self.called}\nok"] += 1
+        except (SystemError, FaultError, KeyboardInterrupt, SystemExit) as error:
+            if self.is_other:
+                self.faults.append(error)
             raise
         except BaseException as error:
             if type(error).__module__ == "pyo3_runtime":
+                self.faults.append(error)
                 raise
-        armed = False
-    signal.setitimer(signal.ITIMER_REAL, 0)
+            self.tally[f"{self.called}\n{type(error).__name__}"] += 1
+
+    def ring(self, *_: object) -> None:
+        if self.armed:
+            raise OutOfTime
+
+    def calls(self, count: int) -> None:
+        for _ in range(count):
+            if self.is_other:
+                self.attempt()
+                continue
+            # No call is made before it is disarmed: a handler could run there.
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.05, 0.5)
+                self.armed = True
+                self.attempt()
+            except OutOfTime:
+                pass
+            self.armed = False
+            if self.faults:
+                raise self.faults[0]
 
 
-def run_batch(seed: int, calls: int) -> str | None:
+def attached() -> list[int]:
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return [int(line.split("-")[0], 16) for line in lines if "/SYSV" in line]
+
+
+def lower_limits() -> None:
+    for name, value in LIMITS.items():
+        with suppress(OSError):
+            Path("/proc/sys/kernel", name).write_text(value)
+
+
+def work(seed: int, calls: int) -> Caller:
+    """The child: makes the calls, and dies of what no argument may ever cause."""
+    # What it makes is gone with it, and nobody else's is found; where that is not allowed, the
+    # objects stay behind.
+    alone = ctypes.CDLL(None).unshare(CLONE_NEWIPC) == 0
+    if alone:
+        lower_limits()
+    caller = Caller(seed, alone)
+    signal.signal(signal.SIGALRM, caller.ring)
+    try:
+        caller.calls(calls)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    deadline = time.monotonic() + 1
+    for thread in caller.threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    caller.pool.clear()
+    if not caller.forked and not any(thread.is_alive() for thread in caller.threads):
+        gc.collect()
+        for address in attached():
+            # Only what raw.shmat gave.
+            with suppress(OSError):
+                raw.shmdt(address)
+        if left := attached():
+            raise FaultError(f"still attached: {left}")
+    return caller
+
+
+def run_batch(seed: int, calls: int, tally: Counter[str]) -> str | None:
     """Runs one batch in a child; gives what went wrong."""
     with tempfile.TemporaryFile() as log:
         command = [sys.executable, __file__, "--child", "--seed", str(seed), "--calls", str(calls)]
+        fault, told, errors = None, b"", ""
         try:
             ended = subprocess.run(
                 ["bash", "-c", f'exec 3>&{log.fileno()}; exec "$@"', "child", *command],
                 pass_fds=[log.fileno()],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 timeout=SECONDS_A_BATCH,
                 check=False,
             )
-            fault = None if ended.returncode == 0 else f"exit status {ended.returncode}"
-            errors = ended.stderr.decode(errors="replace")
+            told, errors = ended.stdout, ended.stderr.decode(errors="replace")
+            if ended.returncode != 0:
+                fault = f"exit status {ended.returncode}"
+            elif "panicked at" in errors:
+                fault = "a panic"
+            else:
+                tally.update(json.loads(told.splitlines()[-1]))
         except subprocess.TimeoutExpired:
-            fault, errors = "it hung", ""
+            fault = "it hung"
         if fault is None:
             return None
         log.seek(0)
-        last = log.read().decode(errors="replace").splitlines()[-8:]
-        return f"seed {seed}: {fault} after {last}\n{errors[-2000:]}"
+        last = log.read().decode(errors="replace").splitlines()[-12:]
+        return f"seed {seed}: {fault} after {last}\n{errors[-3000:]}"
+
+
+def report(tally: Counter[str]) -> None:
+    """Which public names were never reached, and which never did what they are for."""
+    done: dict[str, Counter[str]] = {}
+    for line, count in tally.items():
+        name, outcome = line.split("\n")
+        done.setdefault(name, Counter())[outcome] += count
+    wanted = [name.text for name in public.names()]
+    never = [name for name in wanted if name not in done]
+    failed = {name: dict(done[name]) for name in wanted if name in done and not done[name]["ok"]}
+    print(f"{len(wanted)} public names, {len(never)} never reached: {never}")
+    print(f"{len(failed)} never did what they are for:")
+    for name, outcomes in sorted(failed.items()):
+        print(f"  {name}: {outcomes}")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--tally", action="store_true")
     parser.add_argument("--child", action="store_true")
     options = parser.parse_args()
     if options.child:
-        work(options.seed, options.calls)
+        caller = work(options.seed, options.calls)
+        print(f"\n{json.dumps(caller.tally)}", flush=True)
         return 0
     faults = []
+    tally: Counter[str] = Counter()
     for number in range(-(-options.calls // BATCH)):
-        fault = run_batch(options.seed + number, min(BATCH, options.calls - number * BATCH))
+        calls = min(BATCH, options.calls - number * BATCH)
+        fault = run_batch(options.seed + number, calls, tally)
         if fault is not None:
             faults.append(fault)
             print(fault, flush=True)
+    if options.tally:
+        report(tally)
     print(f"{options.calls} random calls from seed {options.seed}: {len(faults)} faults")
     return 1 if faults else 0
 

@@ -228,6 +228,13 @@ class Library:
             workers.bury(victim)
 
     def law(self, kills: int) -> Law:
+        try:
+            return self.under_kills(kills)
+        finally:
+            self.reading.remove()
+            self.lock.remove()
+
+    def under_kills(self, kills: int) -> Law:
         with Workers(self.step) as workers:
             ways = [self.kill_somewhere, self.kill_waiters, self.kill_inside]
             while workers.kills < kills:
@@ -241,8 +248,6 @@ class Library:
         self.take_ourselves("write")
         self.give("write")
         left = ipc.SemaphoreSet.from_id(self.lock.id).values
-        self.reading.remove()
-        self.lock.remove()
         account = self.words.account() | workers.counts()
         return Law(
             "each death of a writer is told once, a free lock is had within a second, "

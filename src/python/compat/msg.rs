@@ -115,19 +115,33 @@ impl MessageQueue {
         }
     }
 
-    fn load(&self, outgoing: &mut Outgoing, message: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn check_fits(&self, len: usize) -> PyResult<()> {
         let most = self.max_message_size.load(Relaxed);
-        let fits = |len| if len > most { Err(too_long("max_message_size", most)) } else { Ok(()) };
-        let loaded = if let Ok(text) = message.cast::<PyString>() {
-            let text = text.to_str()?;
-            fits(text.len())?;
-            outgoing.set_text(text.as_bytes())
+        if len > most { Err(too_long("max_message_size", most)) } else { Ok(()) }
+    }
+
+    /// Sends the message that `load` puts in.
+    #[inline(never)]
+    fn send_loaded<E>(
+        &self,
+        py: Python<'_>,
+        block: Flag,
+        mtype: i64,
+        load: impl FnOnce(&mut Outgoing) -> Result<(), E>,
+    ) -> PyResult<()> {
+        let mut room = Room::new();
+        let mut outgoing = Outgoing::bare(&mut room, self.id.load(Relaxed), mtype);
+        load(&mut outgoing).map_err(|_| PyMemoryError::new_err("Out of memory"))?;
+        let sent = if block.0 {
+            send_until(py, &outgoing, Timeout::Endless, || Deadline::NEVER)?
         } else {
-            let bytes = Bytes::new(message)?;
-            fits(bytes.len())?;
-            bytes.send_with(message.py(), outgoing)
+            // What can never fit is as busy as what doesn't fit now.
+            try_raw(py, &outgoing).map_err(|errno| match errno {
+                Errno::E2BIG => Errno::EAGAIN,
+                errno => errno,
+            })
         };
-        loaded.map_err(|_| PyMemoryError::new_err("Out of memory"))
+        sent.map_err(|errno| self.not_sent(errno))
     }
 }
 
@@ -193,19 +207,14 @@ impl MessageQueue {
         }
         raise_late()?;
         let py = message.py();
-        let mut room = Room::new();
-        let mut outgoing = Outgoing::bare(&mut room, self.id.load(Relaxed), r#type.0);
-        self.load(&mut outgoing, message)?;
-        let sent = if block.0 {
-            send_until(py, &outgoing, Timeout::Endless, || Deadline::NEVER)?
-        } else {
-            // What can never fit is as busy as what doesn't fit now.
-            try_raw(py, &outgoing).map_err(|errno| match errno {
-                Errno::E2BIG => Errno::EAGAIN,
-                errno => errno,
-            })
-        };
-        sent.map_err(|errno| self.not_sent(errno))
+        if let Ok(text) = message.cast::<PyString>() {
+            let text = text.to_str()?.as_bytes();
+            self.check_fits(text.len())?;
+            return self.send_loaded(py, block, r#type.0, |outgoing| outgoing.set_text(text));
+        }
+        let bytes = Bytes::new(message)?;
+        self.check_fits(bytes.len())?;
+        self.send_loaded(py, block, r#type.0, |outgoing| bytes.send_with(py, outgoing))
     }
 
     /// Takes a message; waits while there is none.
@@ -229,6 +238,7 @@ impl MessageQueue {
         signature = (block=Flag::YES, r#type=MessageType::ANY),
         text_signature = "($self, block=True, type=0)"
     )]
+    #[inline(never)]
     fn receive<'py>(
         &self,
         py: Python<'py>,

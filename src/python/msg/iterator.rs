@@ -36,6 +36,7 @@ impl MessageIterator {
         slf
     }
 
+    #[inline(never)]
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<Message>>> {
         raise_late()?;
         if self.ended.load(Ordering::Acquire) {

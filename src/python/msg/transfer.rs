@@ -3,13 +3,16 @@
 use nix::errno::Errno;
 use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::message::Message;
 use super::types::MessageType;
-use crate::msg::{self as core, Incoming, Outgoing, Room};
+use crate::msg::{self as core, Incoming, Outgoing, Room, Selection};
 use crate::python::buffer::{self, Bytes, LONG_COPY, WritableBytes};
-use crate::python::wait::{Timeout, raise_later, raise_undone, time_limit, wait_detached};
+use crate::python::convert::Flag;
+use crate::python::wait::{
+    Timeout, raise_later, raise_undone, run_handlers, time_limit, wait_detached,
+};
 use crate::sys;
 use crate::wait::Deadline;
 
@@ -21,7 +24,7 @@ fn give_turn(py: Python<'_>, count: usize) -> PyResult<()> {
         return Ok(());
     }
     py.detach(|| {});
-    py.check_signals()
+    run_handlers(py)
 }
 
 #[cold]
@@ -29,15 +32,14 @@ fn no_memory() -> PyErr {
     PyMemoryError::new_err("no memory for the message")
 }
 
-/// Makes the bytes of a buffer the message's text. The buffer is free again afterwards.
+/// Makes bytes the message's text.
 #[inline]
-pub(super) fn load(outgoing: &mut Outgoing, data: &Bound<'_, PyAny>) -> PyResult<()> {
-    let bytes = Bytes::new(data)?;
+fn load(py: Python<'_>, outgoing: &mut Outgoing, bytes: &Bytes<'_, '_>) -> PyResult<()> {
     if bytes.len() > LONG_COPY {
         // Not worth a long copy, or all memory, if the kernel refuses it anyway.
         outgoing.queue().check_text_len(bytes.len())?;
     }
-    bytes.send_with(data.py(), outgoing).map_err(|_| no_memory())
+    bytes.send_with(py, outgoing).map_err(|_| no_memory())
 }
 
 /// Sends now or not at all.
@@ -73,16 +75,33 @@ pub(in crate::python) fn send_until(
 }
 
 /// Sends, and waits while the queue is full.
-#[inline]
-pub(super) fn send(py: Python<'_>, outgoing: &Outgoing, timeout: Timeout) -> PyResult<()> {
-    let sent = send_until(py, outgoing, timeout, || timeout.deadline())?;
+#[inline(never)]
+pub(super) fn send(
+    py: Python<'_>,
+    queue: core::MessageQueue,
+    bytes: &Bytes<'_, '_>,
+    mtype: MessageType,
+    timeout: Timeout,
+) -> PyResult<()> {
+    let mut room = Room::new();
+    let mut outgoing = Outgoing::new(&mut room, queue, mtype.0);
+    load(py, &mut outgoing, bytes)?;
+    let sent = send_until(py, &outgoing, timeout, || timeout.deadline())?;
     Ok(sent.map_err(|errno| outgoing.error(errno))?)
 }
 
 /// Sends if that is possible now.
-#[inline]
-pub(super) fn try_send(py: Python<'_>, outgoing: &Outgoing) -> PyResult<bool> {
-    match try_raw(py, outgoing) {
+#[inline(never)]
+pub(super) fn try_send(
+    py: Python<'_>,
+    queue: core::MessageQueue,
+    bytes: &Bytes<'_, '_>,
+    mtype: MessageType,
+) -> PyResult<bool> {
+    let mut room = Room::new();
+    let mut outgoing = Outgoing::new(&mut room, queue, mtype.0);
+    load(py, &mut outgoing, bytes)?;
+    match try_raw(py, &outgoing) {
         Ok(()) => Ok(true),
         Err(Errno::EAGAIN) => Ok(false),
         Err(errno) => Err(outgoing.error(errno).into()),
@@ -94,6 +113,9 @@ fn pair<'py>(
     item: Bound<'py, PyAny>,
     mtype: MessageType,
 ) -> PyResult<(MessageType, Bound<'py, PyAny>)> {
+    if item.is_exact_instance_of::<PyBytes>() {
+        return Ok((mtype, item));
+    }
     if let Ok(message) = item.cast::<Message>() {
         let (mtype, data) = message.get().parts();
         return Ok((MessageType(mtype), data.bind(item.py()).clone().into_any()));
@@ -107,9 +129,11 @@ fn pair<'py>(
     Ok((mtype.extract()?, data))
 }
 
-/// All of `items`; MemoryError, never an abort, where they are too many.
-fn collect<T>(items: impl Iterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
+/// All of `items`, of which there are about so many; MemoryError, never an abort, where they are too
+/// many.
+fn collect<T>(items: impl Iterator<Item = PyResult<T>>, expected: usize) -> PyResult<Vec<T>> {
     let mut collected = Vec::new();
+    collected.try_reserve_exact(expected).map_err(|_| no_memory())?;
     for item in items {
         collected.try_reserve(1).map_err(|_| no_memory())?;
         collected.push(item?);
@@ -117,12 +141,22 @@ fn collect<T>(items: impl Iterator<Item = PyResult<T>>) -> PyResult<Vec<T>> {
     Ok(collected)
 }
 
+/// Messages with their types.
+fn pairs<'py>(
+    messages: &Bound<'py, PyAny>,
+    mtype: MessageType,
+) -> PyResult<Vec<(MessageType, Bound<'py, PyAny>)>> {
+    let expected = messages.cast::<PyList>().map_or(0, PyListMethods::len);
+    collect(messages.try_iter()?.map(|item| pair(item?, mtype)), expected)
+}
+
 /// The types and texts of messages, each of which could fit.
 fn texts<'a, 'py>(
     queue: core::MessageQueue,
     pairs: &'a [(MessageType, Bound<'py, PyAny>)],
 ) -> PyResult<Vec<(i64, Bytes<'a, 'py>)>> {
-    let texts = collect(pairs.iter().map(|(mtype, data)| Ok((mtype.0, Bytes::new(data)?))))?;
+    let texts = pairs.iter().map(|(mtype, data)| Ok((mtype.0, Bytes::new(data)?)));
+    let texts = collect(texts, pairs.len())?;
     if let Some(longest) = texts.iter().map(|(_, bytes)| bytes.len()).max() {
         queue.check_text_len(longest)?;
     }
@@ -136,9 +170,10 @@ pub(super) fn messages(
     messages: &Bound<'_, PyAny>,
     mtype: MessageType,
 ) -> PyResult<Vec<Message>> {
-    let pairs = collect(messages.try_iter()?.map(|item| pair(item?, mtype)))?;
+    let pairs = pairs(messages, mtype)?;
     let texts = texts(queue, &pairs)?;
-    collect(texts.iter().map(|(mtype, bytes)| Ok(Message::of(*mtype, bytes.to_bytes(py)?))))
+    let copies = texts.iter().map(|(mtype, bytes)| Ok(Message::of(*mtype, bytes.to_bytes(py)?)));
+    collect(copies, texts.len())
 }
 
 /// Sends all messages that go before the time is up or an error comes; how many that were. Nothing
@@ -150,8 +185,17 @@ pub(super) fn send_many(
     mtype: MessageType,
     timeout: Timeout,
 ) -> PyResult<usize> {
-    let pairs = collect(messages.try_iter()?.map(|item| pair(item?, mtype)))?;
-    let texts = texts(queue, &pairs)?;
+    let pairs = pairs(messages, mtype)?;
+    send_all(py, queue, &texts(queue, &pairs)?, timeout)
+}
+
+#[inline(never)]
+fn send_all(
+    py: Python<'_>,
+    queue: core::MessageQueue,
+    texts: &[(i64, Bytes<'_, '_>)],
+    timeout: Timeout,
+) -> PyResult<usize> {
     let deadline = timeout.deadline();
     let mut room = Room::new();
     let mut outgoing = Outgoing::new(&mut room, queue, 1);
@@ -273,7 +317,7 @@ pub(in crate::python) fn given_back(py: Python<'_>, incoming: &Incoming, error: 
 }
 
 /// The text of `incoming`, which fits by its `max_size`, in a buffer; its type and length.
-pub(super) fn hand_over<'py>(
+fn hand_over<'py>(
     py: Python<'py>,
     incoming: &Incoming,
     buffer: &WritableBytes,
@@ -284,6 +328,37 @@ pub(super) fn hand_over<'py>(
     Ok(pair)
 }
 
+/// Receives into a buffer, and waits while there is no message.
+#[inline(never)]
+pub(super) fn receive_into<'py>(
+    py: Python<'py>,
+    queue: core::MessageQueue,
+    buffer: &WritableBytes,
+    selection: Selection,
+    truncate: Flag,
+    timeout: Timeout,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let mut room = Room::new();
+    let mut incoming = Incoming::new(&mut room, queue, selection, Some(buffer.len()), truncate.0);
+    receive(py, &mut incoming, timeout)?;
+    hand_over(py, &incoming, buffer)
+}
+
+/// Receives into a buffer if there is a message.
+#[inline(never)]
+pub(super) fn try_receive_into<'py>(
+    py: Python<'py>,
+    queue: core::MessageQueue,
+    buffer: &WritableBytes,
+    selection: Selection,
+    truncate: Flag,
+) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let mut room = Room::new();
+    let mut incoming = Incoming::new(&mut room, queue, selection, Some(buffer.len()), truncate.0);
+    let there = try_receive(py, &mut incoming)?;
+    there.then(|| hand_over(py, &incoming, buffer)).transpose()
+}
+
 /// The message that `incoming` holds and those that are there already, `limit` at most. Once there
 /// is one, what is to be raised comes with the next call.
 pub(super) fn rest<'py>(
@@ -292,19 +367,19 @@ pub(super) fn rest<'py>(
     limit: usize,
     messages: Bound<'py, PyList>,
 ) -> PyResult<Bound<'py, PyList>> {
-    loop {
+    for count in 1.. {
         let appended = message(py, incoming).and_then(|message| {
             messages.append(message).map_err(|error| given_back(py, incoming, error))
         });
-        let count = messages.len();
         match appended.and_then(|()| give_turn(py, count)) {
-            Err(error) if count == 0 => return Err(error),
+            Err(error) if messages.is_empty() => return Err(error),
             Err(error) => {
                 raise_later(error);
-                return Ok(messages);
+                break;
             }
-            Ok(()) if count >= limit || receive_raw(py, incoming).is_err() => return Ok(messages),
+            Ok(()) if count >= limit || receive_raw(py, incoming).is_err() => break,
             Ok(()) => {}
         }
     }
+    Ok(messages)
 }

@@ -63,9 +63,20 @@ pub(super) fn msgsnd(
     mtext: &Bound<'_, PyAny>,
     msgflg: Int,
 ) -> PyResult<()> {
+    send(py, msqid, mtype, &Bytes::new(mtext)?, msgflg)
+}
+
+#[inline(never)]
+fn send(
+    py: Python<'_>,
+    msqid: Int,
+    mtype: Long,
+    mtext: &Bytes<'_, '_>,
+    msgflg: Int,
+) -> PyResult<()> {
     let mut room = Room::new();
     let mut message = Outgoing::bare(&mut room, msqid.0, mtype.0);
-    Bytes::new(mtext)?
+    mtext
         .send_with(py, &mut message)
         .map_err(|_| PyMemoryError::new_err("no memory for the message"))?;
     if msgflg.0 & IPC_NOWAIT == 0 || message.text_len() > LONG_COPY {
@@ -99,6 +110,7 @@ pub(super) fn msgsnd(
     signature = (msqid, msgsz, msgtyp=Long(0), msgflg=Int(0)),
     text_signature = "(msqid, msgsz, msgtyp=0, msgflg=0)"
 )]
+#[inline(never)]
 pub(super) fn msgrcv(
     py: Python<'_>,
     msqid: Int,

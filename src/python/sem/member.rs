@@ -108,12 +108,13 @@ impl Semaphore {
         text_signature = "($cls, key=0, value=1, *, mode=0o600)"
     )]
     fn create(
-        _cls: &Bound<'_, PyType>,
+        cls: &Bound<'_, PyType>,
         key: NewKey,
         value: Value,
         mode: ModeBits,
-    ) -> PyResult<Self> {
-        Ok(Self::new(core::SemaphoreSet::create(key.0, &[value.0], mode.0)?, 0))
+    ) -> PyResult<Py<Self>> {
+        let set = core::SemaphoreSet::create(key.0, &[value.0], mode.0)?;
+        handle::created(cls.py(), Self::new(set, 0), || set.remove())
     }
 
     /// Opens one member of the set that a key leads to.

@@ -43,6 +43,27 @@ pub(super) fn read_only() -> PyErr {
     PyTypeError::new_err("the attachment is read-only: attach without readonly=True to write")
 }
 
+#[cold]
+fn stepped(step: isize) -> PyErr {
+    PyValueError::new_err(format!(
+        "slices of an attachment have step 1, not {step}: use memoryview(a)[i:j:k]"
+    ))
+}
+
+#[cold]
+fn other_size(given: usize, len: usize) -> PyErr {
+    PyValueError::new_err(format!(
+        "{given} bytes can't be assigned to a slice of {len}: an attachment's size is fixed"
+    ))
+}
+
+#[cold]
+fn no_room(given: usize, offset: usize, room: usize) -> PyErr {
+    PyValueError::new_err(format!(
+        "{given} bytes don't fit at offset {offset}: the range there is 0 to {room} bytes"
+    ))
+}
+
 impl Attachment {
     pub(super) fn of(attachment: core::Attachment) -> Self {
         Self {
@@ -60,22 +81,28 @@ impl Attachment {
 
     /// A byte; `None` behind the last.
     #[inline]
-    pub(super) fn byte(&self, index: usize) -> PyResult<Option<u8>> {
+    pub(super) fn byte(&self, py: Python<'_>, index: usize) -> PyResult<Option<u8>> {
         let mut byte = [0];
-        self.mapping.with(|memory| {
+        self.mapping.with(py, |memory| {
             (index < self.size).then(|| memory.read(index, &mut byte)).transpose()
         })??;
         Ok((index < self.size).then_some(byte[0]))
     }
 
-    fn check_writable(&self) -> PyResult<()> {
-        self.checked(if self.readonly { Err(read_only()) } else { Ok(()) })
+    #[inline]
+    fn check_writable(&self, py: Python<'_>) -> PyResult<()> {
+        if self.readonly { Err(self.first_of_all(py, read_only())) } else { Ok(()) }
     }
 
     /// Of a detached one every use is a ValueError, whatever else is wrong about it.
     #[inline]
-    fn checked<T>(&self, result: PyResult<T>) -> PyResult<T> {
-        result.map_err(|error| self.mapping.share().err().unwrap_or(error))
+    fn checked<T>(&self, py: Python<'_>, result: PyResult<T>) -> PyResult<T> {
+        result.map_err(|error| self.first_of_all(py, error))
+    }
+
+    #[cold]
+    fn first_of_all(&self, py: Python<'_>, error: PyErr) -> PyErr {
+        self.mapping.share(py).err().unwrap_or(error)
     }
 
     /// Does something to `len` bytes; detached from the interpreter if they are many.
@@ -87,35 +114,42 @@ impl Attachment {
         work: impl FnOnce(&core::Attachment) -> crate::Result<T> + Send,
     ) -> PyResult<T> {
         let done = if len > LONG_COPY {
-            let memory = self.mapping.share()?;
+            let memory = self.mapping.share(py)?;
             py.detach(|| work(&memory))
         } else {
-            self.mapping.with(|memory| work(memory))?
+            self.mapping.with(py, |memory| work(memory))?
         };
         Ok(done?)
     }
 
     /// The offset and length of a part.
-    fn part(&self, offset: &Extent<'_>, len: &Extent<'_>) -> PyResult<(usize, usize)> {
-        let offset = self.checked(offset.within("offset", 0..=self.size, 0))?;
-        let rest = self.size - offset;
-        Ok((offset, self.checked(len.within("size", 0..=rest, rest))?))
+    #[inline]
+    fn part(
+        &self,
+        py: Python<'_>,
+        offset: Extent<'_, '_>,
+        len: Extent<'_, '_>,
+    ) -> PyResult<(usize, usize)> {
+        let part = || {
+            let offset = offset.within("offset", 0..=self.size, 0)?;
+            let rest = self.size - offset;
+            Ok((offset, len.within("size", 0..=rest, rest)?))
+        };
+        self.checked(py, part())
     }
 
     /// The offset and length of a slice.
+    #[inline]
     fn slice(&self, slice: &Bound<'_, PySlice>) -> PyResult<(usize, usize)> {
         let indices = slice.indices(self.size.cast_signed())?;
         if indices.step != 1 {
-            return Err(PyValueError::new_err(format!(
-                "slices of an attachment have step 1, not {}: use memoryview(a)[i:j:k]",
-                indices.step
-            )));
+            return Err(stepped(indices.step));
         }
         Ok((indices.start.unsigned_abs(), indices.slicelength))
     }
 
     /// The offset of an aligned word.
-    fn word(&self, offset: &Extent<'_>, Kind(word): Kind) -> PyResult<usize> {
+    fn word(&self, offset: Extent<'_, '_>, Kind(word): Kind) -> PyResult<usize> {
         let Some(last) = self.size.checked_sub(word.size()) else {
             let (size, name) = (self.size, word.name());
             let text = format!("a segment of {size} bytes has no room for a word of kind {name}");
@@ -129,6 +163,7 @@ impl Attachment {
         Err(PyValueError::new_err(text))
     }
 
+    #[inline]
     fn copy_out<'py>(
         &self,
         py: Python<'py>,
@@ -140,6 +175,7 @@ impl Attachment {
         })
     }
 
+    #[inline]
     fn copy_in(&self, py: Python<'_>, offset: usize, bytes: &Bytes<'_, '_>) -> PyResult<()> {
         let source = bytes.source();
         self.at_work(py, bytes.len(), |memory| source.copy_to(memory, offset))
@@ -177,49 +213,48 @@ impl Attachment {
 
     /// Whether it has been detached: every new access is a ValueError.
     #[getter]
-    fn detached(&self) -> bool {
-        self.mapping.detached()
+    fn detached(&self, py: Python<'_>) -> bool {
+        self.mapping.detached(py)
     }
 
     /// Whether the memory is still mapped here, also if only because views use it.
     #[getter]
-    fn mapped(&self) -> bool {
-        self.mapping.mapped()
+    fn mapped(&self, py: Python<'_>) -> bool {
+        self.mapping.mapped(py)
     }
 
-    fn __len__(&self) -> PyResult<usize> {
-        self.mapping.with(|_| self.size)
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.mapping.with(py, |_| self.size)
     }
 
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = key.py();
         if let Ok(slice) = key.cast::<PySlice>() {
-            let (start, len) = self.checked(self.slice(slice))?;
-            return Ok(self.copy_out(key.py(), start, len)?.into_any());
+            let (start, len) = self.checked(py, self.slice(slice))?;
+            return Ok(self.copy_out(py, start, len)?.into_any());
         }
-        let index = self.checked(convert::index(key, self.size, true))?;
-        Ok(self.byte(index)?.into_pyobject(key.py())?.into_any())
+        let index = self.checked(py, convert::index(key, self.size, true))?;
+        Ok(self.byte(py, index)?.into_pyobject(py)?.into_any())
     }
 
     fn __setitem__(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.check_writable()?;
+        let py = key.py();
+        self.check_writable(py)?;
         let Ok(slice) = key.cast::<PySlice>() else {
-            let index = self.checked(convert::index(key, self.size, true))?;
-            let byte = self.checked(types::byte(value))?;
-            return Ok(self.mapping.with(|memory| memory.write(index, &[byte]))??);
+            let index = self.checked(py, convert::index(key, self.size, true))?;
+            let byte = self.checked(py, types::byte(value))?;
+            return Ok(self.mapping.with(py, |memory| memory.write(index, &[byte]))??);
         };
-        let (start, len) = self.checked(self.slice(slice))?;
-        let bytes = self.checked(Bytes::new(value))?;
+        let (start, len) = self.checked(py, self.slice(slice))?;
+        let bytes = self.checked(py, Bytes::new(value))?;
         if bytes.len() != len {
-            return self.checked(Err(PyValueError::new_err(format!(
-                "{} bytes can't be assigned to a slice of {len}: an attachment's size is fixed",
-                bytes.len()
-            ))));
+            return Err(self.first_of_all(py, other_size(bytes.len(), len)));
         }
-        self.copy_in(key.py(), start, &bytes)
+        self.copy_in(py, start, &bytes)
     }
 
     fn __iter__(slf: &Bound<'_, Self>) -> PyResult<AttachmentIterator> {
-        slf.get().mapping.with(|_| AttachmentIterator::of(slf.clone().unbind()))
+        slf.get().mapping.with(slf.py(), |_| AttachmentIterator::of(slf.clone().unbind()))
     }
 
     fn __delitem__(&self, _key: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -244,10 +279,10 @@ impl Attachment {
     fn read<'py>(
         &self,
         py: Python<'py>,
-        size: Extent<'py>,
-        offset: Extent<'py>,
+        size: Extent<'_, 'py>,
+        offset: Extent<'_, 'py>,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let (offset, len) = self.part(&offset, &size.or_none())?;
+        let (offset, len) = self.part(py, offset, size.or_none())?;
         self.copy_out(py, offset, len)
     }
 
@@ -264,17 +299,15 @@ impl Attachment {
         signature = (data, offset=Extent::DEFAULT),
         text_signature = "($self, data, offset=0)"
     )]
-    fn write<'py>(&self, data: &Bound<'py, PyAny>, offset: Extent<'py>) -> PyResult<()> {
-        self.check_writable()?;
-        let bytes = self.checked(Bytes::new(data))?;
-        let (offset, room) = self.part(&offset, &Extent::DEFAULT)?;
+    fn write(&self, data: &Bound<'_, PyAny>, offset: Extent<'_, '_>) -> PyResult<()> {
+        let py = data.py();
+        self.check_writable(py)?;
+        let bytes = self.checked(py, Bytes::new(data))?;
+        let (offset, room) = self.part(py, offset, Extent::DEFAULT)?;
         if bytes.len() > room {
-            return self.checked(Err(PyValueError::new_err(format!(
-                "{} bytes don't fit at offset {offset}: the range there is 0 to {room} bytes",
-                bytes.len()
-            ))));
+            return Err(self.first_of_all(py, no_room(bytes.len(), offset, room)));
         }
-        self.copy_in(data.py(), offset, &bytes)
+        self.copy_in(py, offset, &bytes)
     }
 
     /// Sets bytes to one value.
@@ -292,15 +325,15 @@ impl Attachment {
         signature = (byte, offset=Extent::DEFAULT, size=Extent::DEFAULT),
         text_signature = "($self, byte, offset=0, size=None)"
     )]
-    fn fill<'py>(
+    fn fill(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         byte: Byte,
-        offset: Extent<'py>,
-        size: Extent<'py>,
+        offset: Extent<'_, '_>,
+        size: Extent<'_, '_>,
     ) -> PyResult<()> {
-        self.check_writable()?;
-        let (offset, len) = self.part(&offset, &size.or_none())?;
+        self.check_writable(py)?;
+        let (offset, len) = self.part(py, offset, size.or_none())?;
         self.at_work(py, len, |memory| memory.fill(offset, len, byte.0))
     }
 
@@ -316,33 +349,39 @@ impl Attachment {
     /// Raises:
     ///     ValueError: It is not inside the segment, not aligned or of no such kind, or the
     ///         attachment is detached.
-    fn atomic(&self, offset: Extent<'_>, kind: Kind) -> PyResult<AtomicInteger> {
-        let offset = self.checked(self.word(&offset, kind))?;
-        Ok(AtomicInteger::of(self.mapping.share()?, offset, kind.0))
+    fn atomic(
+        &self,
+        py: Python<'_>,
+        offset: Extent<'_, '_>,
+        kind: Kind,
+    ) -> PyResult<AtomicInteger> {
+        let offset = self.checked(py, self.word(offset, kind))?;
+        Ok(AtomicInteger::of(self.mapping.share(py)?, offset, kind.0))
     }
 
     /// Refuses every new access from now on. The memory is unmapped at once if no buffer was ever
     /// exported, else when the last view and this object are gone. A second call does nothing.
     ///
     /// See shmop(2), shmdt.
-    fn detach(&self) {
-        self.mapping.detach();
+    fn detach(&self, py: Python<'_>) {
+        self.mapping.detach(py);
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        slf.get().mapping.with(|_| ())?;
+        slf.get().mapping.with(slf.py(), |_| ())?;
         Ok(slf)
     }
 
     #[pyo3(signature = (exc_type, exc_value, traceback))]
     fn __exit__(
         &self,
+        py: Python<'_>,
         exc_type: &Bound<'_, PyAny>,
         exc_value: &Bound<'_, PyAny>,
         traceback: &Bound<'_, PyAny>,
     ) -> bool {
         let _ = (exc_type, exc_value, traceback);
-        self.mapping.detach();
+        self.mapping.detach(py);
         false
     }
 
@@ -361,7 +400,7 @@ impl Attachment {
         if this.readonly && flags & ffi::PyBUF_WRITABLE != 0 {
             return Err(PyBufferError::new_err("the attachment is read-only"));
         }
-        this.mapping.export()?;
+        this.mapping.export(slf.py())?;
         // SAFETY: the view gets its own reference to this object, and once exported the memory
         // stays mapped as long as the object lives.
         match unsafe { ffi::PyBuffer_FillInfo(view, object, start, len, readonly, flags) } {
@@ -370,9 +409,9 @@ impl Attachment {
         }
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self, py: Python<'_>) -> String {
         let access = if self.readonly { ", read-only" } else { "" };
-        let state = if self.mapping.detached() { ", detached" } else { "" };
+        let state = if self.mapping.detached(py) { ", detached" } else { "" };
         let (size, address, id) = (self.size, self.address, self.segment.id());
         format!("<Attachment of {size} bytes at {address:#x}{access}{state}, id={id}>")
     }

@@ -26,10 +26,10 @@ impl AttachmentIterator {
         slf
     }
 
-    fn __next__(&self) -> PyResult<Option<u8>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<u8>> {
         // At the end it stays there: a segment can't have so many bytes that this overflows.
         let index = self.next.fetch_add(1, Ordering::Relaxed);
-        self.attachment.get().byte(index)
+        self.attachment.get().byte(py, index)
     }
 
     fn __length_hint__(&self) -> usize {

@@ -6,13 +6,18 @@
 
 use std::mem;
 use std::ops::Deref;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{Arc, Weak};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::python::buffer::LONG_COPY;
+use super::guarded::Guarded;
 use crate::shm as core;
+
+/// Segments of more bytes than this are unmapped detached from the interpreter. If all of it was
+/// touched, so much takes some 40 microseconds; to get the interpreter back from a thread that
+/// computes takes up to 5 ms.
+const LONG_UNMAP: usize = 2 << 20;
 
 /// A segment's memory in this process; unmapped when dropped, detached from the interpreter if it
 /// is much.
@@ -36,7 +41,7 @@ impl Deref for Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if self.size() > LONG_COPY {
+        if self.size() > LONG_UNMAP {
             Python::attach(|py| py.detach(|| drop(self.0.take())));
         }
     }
@@ -51,15 +56,31 @@ enum State {
     Exported(Arc<Memory>),
     /// Detached, but pointers to it may be about.
     Kept(Arc<Memory>),
-    Released,
+    /// Detached; a call that is at work there, or an atomic word, may still have it.
+    Released(Weak<Memory>),
 }
 
-/// An attachment's share in its memory. The lock is never held while Python code can run.
-#[derive(Debug)]
-pub(super) struct Mapping {
-    state: RwLock<State>,
-    memory: Weak<Memory>,
+impl State {
+    /// What is not needed any more.
+    fn detach(&mut self) -> Option<Arc<Memory>> {
+        let (state, released) = match mem::replace(self, Self::Released(Weak::new())) {
+            Self::Exported(memory) | Self::Kept(memory) => (Self::Kept(memory), None),
+            Self::Attached(memory) => {
+                // If nobody else has it by now, nobody can get it any more.
+                let shared = Arc::strong_count(&memory) > 1;
+                let others = if shared { Arc::downgrade(&memory) } else { Weak::new() };
+                (Self::Released(others), Some(memory))
+            }
+            Self::Released(others) => (Self::Released(others), None),
+        };
+        *self = state;
+        released
+    }
 }
+
+/// An attachment's share in its memory.
+#[derive(Debug)]
+pub(super) struct Mapping(Guarded<State>);
 
 #[cold]
 fn detached() -> PyErr {
@@ -68,67 +89,58 @@ fn detached() -> PyErr {
 
 impl Mapping {
     pub(super) fn new(attachment: core::Attachment) -> Self {
-        let memory = Memory::new(attachment);
-        Self { memory: Arc::downgrade(&memory), state: RwLock::new(State::Attached(memory)) }
-    }
-
-    fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+        Self(Guarded::new(State::Attached(Memory::new(attachment))))
     }
 
     /// Does something short that runs no Python code. `ValueError` if detached.
     #[inline]
-    pub(super) fn with<T>(&self, work: impl FnOnce(&Arc<Memory>) -> T) -> PyResult<T> {
-        match &*self.state() {
-            State::Attached(memory) | State::Exported(memory) => Ok(work(memory)),
-            State::Kept(_) | State::Released => Err(detached()),
-        }
+    pub(super) fn with<T>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&Arc<Memory>) -> T,
+    ) -> PyResult<T> {
+        let done = self.0.read(py, |state| match state {
+            State::Attached(memory) | State::Exported(memory) => Some(work(memory)),
+            State::Kept(_) | State::Released(_) => None,
+        });
+        done.ok_or_else(detached)
     }
 
     /// The memory, for longer. `ValueError` if detached.
-    pub(super) fn share(&self) -> PyResult<Arc<Memory>> {
-        self.with(Arc::clone)
+    pub(super) fn share(&self, py: Python<'_>) -> PyResult<Arc<Memory>> {
+        self.with(py, Arc::clone)
     }
 
     /// From now on pointers may be about as long as this lives. `ValueError` if detached.
-    pub(super) fn export(&self) -> PyResult<()> {
-        let mut state = self.state_mut();
-        match &*state {
-            State::Attached(memory) => *state = State::Exported(Arc::clone(memory)),
-            State::Exported(_) => {}
-            State::Kept(_) | State::Released => return Err(detached()),
-        }
-        Ok(())
+    pub(super) fn export(&self, py: Python<'_>) -> PyResult<()> {
+        let exported = self.0.write(py, |state| match state {
+            State::Attached(memory) => {
+                *state = State::Exported(Arc::clone(memory));
+                true
+            }
+            State::Exported(_) => true,
+            State::Kept(_) | State::Released(_) => false,
+        });
+        if exported { Ok(()) } else { Err(detached()) }
     }
 
     /// Refuses every new access. Unmaps at once if no pointer was given away and no call is at
     /// work.
-    pub(super) fn detach(&self) {
-        let mut state = self.state_mut();
-        let before = mem::replace(&mut *state, State::Released);
-        let released = match before {
-            State::Exported(memory) | State::Kept(memory) => {
-                *state = State::Kept(memory);
-                None
-            }
-            State::Attached(memory) => Some(memory),
-            State::Released => None,
-        };
-        drop(state);
+    pub(super) fn detach(&self, py: Python<'_>) {
+        let released = self.0.write(py, State::detach);
         // Other threads run meanwhile.
         drop(released);
     }
 
-    pub(super) fn detached(&self) -> bool {
-        matches!(*self.state(), State::Kept(_) | State::Released)
+    pub(super) fn detached(&self, py: Python<'_>) -> bool {
+        self.0.read(py, |state| matches!(state, State::Kept(_) | State::Released(_)))
     }
 
     /// Whether anybody still has the memory.
-    pub(super) fn mapped(&self) -> bool {
-        self.memory.strong_count() > 0
+    pub(super) fn mapped(&self, py: Python<'_>) -> bool {
+        self.0.read(py, |state| match state {
+            State::Attached(_) | State::Exported(_) | State::Kept(_) => true,
+            State::Released(memory) => memory.strong_count() > 0,
+        })
     }
 }

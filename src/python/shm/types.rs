@@ -53,39 +53,47 @@ impl Word {
 }
 
 /// A place or length, whose range is known only to the object that it is for; or none was given.
-pub(super) struct Extent<'py>(Option<Bound<'py, PyAny>>);
+#[derive(Clone, Copy)]
+pub(super) struct Extent<'a, 'py>(Option<Borrowed<'a, 'py, PyAny>>);
 
-impl Extent<'_> {
+impl Extent<'_, '_> {
     pub(super) const DEFAULT: Self = Self(None);
 
     /// The number, which must be in `range`, or the default.
     #[inline]
     pub(super) fn within(
-        &self,
+        self,
         what: &str,
         range: RangeInclusive<usize>,
         default: usize,
     ) -> PyResult<usize> {
-        let Some(value) = &self.0 else { return Ok(default) };
-        let (first, last) = range.into_inner();
-        let bound = |number| i64::try_from(number).unwrap_or(i64::MAX);
-        let number = convert::int(value, what, bound(first)..=bound(last))?;
-        usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} is too large")))
+        match self.0 {
+            None => Ok(default),
+            Some(value) => number(&value, what, range),
+        }
     }
 
     /// `None` stands for the default too.
+    #[inline]
     pub(super) fn or_none(self) -> Self {
         Self(self.0.filter(|value| !value.is_none()))
     }
 }
 
-impl<'py> FromPyObject<'_, 'py> for Extent<'py> {
+impl<'a, 'py> FromPyObject<'a, 'py> for Extent<'a, 'py> {
     type Error = PyErr;
 
     #[inline]
-    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        Ok(Self(Some(value.to_owned())))
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(Some(value)))
     }
+}
+
+fn number(value: &Bound<'_, PyAny>, what: &str, range: RangeInclusive<usize>) -> PyResult<usize> {
+    let (first, last) = range.into_inner();
+    let bound = |number| i64::try_from(number).unwrap_or(i64::MAX);
+    let number = convert::int(value, what, bound(first)..=bound(last))?;
+    usize::try_from(number).map_err(|_| PyValueError::new_err(format!("{what} is too large")))
 }
 
 impl LeastSize {

@@ -9,6 +9,7 @@ use pyo3::types::{PyTuple, PyType};
 use super::{open_or_create, perform, synchronizer};
 use crate::python::convert::arguments;
 use crate::python::convert::{Id, ModeBits, NamedKey, NewKey, Owner, SEMAPHORE_MAX, small};
+use crate::python::handle;
 use crate::python::sem::INITIALISED_WITHIN;
 use crate::python::wait::Timeout;
 use crate::sync::{self as core, End};
@@ -78,15 +79,16 @@ synchronizer! {
         text_signature = "($cls, key=0, *, parties, action=None, timeout=None, mode=0o600)"
     )]
     fn create(
-        _cls: &Bound<'_, PyType>,
+        cls: &Bound<'_, PyType>,
         key: NewKey,
         parties: Parties,
         action: Action,
         timeout: Timeout,
         mode: ModeBits,
-    ) -> PyResult<Self> {
+    ) -> PyResult<Py<Self>> {
         let core = core::Barrier::create(key.0, parties.0, mode.0)?;
-        Ok(Self { core, action: action.0, timeout })
+        let set = core.set();
+        handle::created(cls.py(), Self { core, action: action.0, timeout }, || set.remove())
     }
 
     /// Opens the one that a key leads to.

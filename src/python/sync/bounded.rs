@@ -6,6 +6,7 @@ use pyo3::types::PyType;
 
 use super::{open_or_create, patience, perform, synchronizer};
 use crate::python::convert::{Flag, ModeBits, NamedKey, NewKey, Owner, Value};
+use crate::python::handle;
 use crate::python::sem::INITIALISED_WITHIN;
 use crate::python::wait::Timeout;
 use crate::sync::{self as core, Released};
@@ -43,12 +44,14 @@ synchronizer! { keyed
         text_signature = "($cls, key=0, *, value=1, mode=0o600)"
     )]
     fn create(
-        _cls: &Bound<'_, PyType>,
+        cls: &Bound<'_, PyType>,
         key: NewKey,
         value: Value,
         mode: ModeBits,
-    ) -> PyResult<Self> {
-        Ok(Self { core: core::BoundedSemaphore::create(key.0, value.0, mode.0)? })
+    ) -> PyResult<Py<Self>> {
+        let core = core::BoundedSemaphore::create(key.0, value.0, mode.0)?;
+        let set = core.set();
+        handle::created(cls.py(), Self { core }, || set.remove())
     }
 
     /// Opens the one that a key leads to once it is initialised, or creates it.

@@ -7,6 +7,7 @@ use pyo3::types::{PyTuple, PyType};
 use super::lock::released;
 use super::{open_or_create, patience, perform, run_or_raise, synchronizer};
 use crate::python::convert::{Flag, Id, ModeBits, NamedKey, NewKey, Owner, int};
+use crate::python::handle;
 use crate::python::sem::INITIALISED_WITHIN;
 use crate::python::wait::Timeout;
 use crate::sem::SemaphoreSet;
@@ -52,14 +53,15 @@ synchronizer! {
         text_signature = "($cls, key=0, *, lock=None, mode=0o600)"
     )]
     fn create(
-        _cls: &Bound<'_, PyType>,
+        cls: &Bound<'_, PyType>,
         key: NewKey,
         lock: Option<Bound<'_, PyAny>>,
         mode: ModeBits,
-    ) -> PyResult<Self> {
+    ) -> PyResult<Py<Self>> {
         let foreign = foreign(lock.as_ref())?;
         let core = core::Condition::create(key.0, foreign, mode.0)?;
-        Ok(Self { core, lock: lock.map(Bound::unbind) })
+        let (set, lock) = (core.set(), lock.map(Bound::unbind));
+        handle::created(cls.py(), Self { core, lock }, || set.remove())
     }
 
     /// Opens the one that a key leads to.
