@@ -31,7 +31,7 @@ OURS_ALONE = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tests have an IPC namespace of their own, where that is allowed."""
+    """Tests have an IPC namespace of their own, where allowed, and no sizes of terminals."""
     try:
         support.unshare_ipc()
         config.stash[OURS_ALONE] = True
@@ -39,6 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[OURS_ALONE] = False
         if config.getoption("numprocesses", None):
             raise pytest.UsageError("-n: no IPC namespaces for the workers are allowed") from None
+    # Readline sets them in a worker's parent: programs would believe them more than their terminal.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     if hasattr(config, "workerinput"):
         # What a worker of pytest-xdist prints is lost. Where a test hung shall not be.
         timeout: Any = config.pluginmanager.get_plugin("timeout")

@@ -71,7 +71,10 @@ def test_it_has_all_public_methods_of_semaphore() -> None:
 def test_a_token_that_comes_after_a_wait_that_ended_is_there_at_once(
     run: Run[None], semaphore: ipc.Semaphore, way: str
 ) -> None:
+    late = 0
+
     async def main() -> None:
+        nonlocal late
         async with AsyncSemaphore(semaphore) as tokens:
             assert await tokens.acquire()
             for _ in range(100):
@@ -84,10 +87,12 @@ def test_a_token_that_comes_after_a_wait_that_ended_is_there_at_once(
                 with suppress(asyncio.CancelledError, ipc.WaitTimeoutError):
                     await waiting
                 semaphore.release()
-                assert semaphore.value == 1
-                assert semaphore.try_acquire()
+                # Where the processors are busy the thread may take it first, and gives it back.
+                late += semaphore.value != 1
+                support.wait_for(semaphore.try_acquire, "the token")
 
     run(main())
+    assert late < 3
 
 
 def test_what_releases_does_so_at_the_call(semaphore: ipc.Semaphore) -> None:
