@@ -17,19 +17,24 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import support
-from sysv_ipc_rs import Attachment, SharedMemory
+from sysv_ipc_rs import Attachment, SharedMemory, compat
 
 T = TypeVar("T")
 
 SIZE = 5000
 
 Words = ctypes.c_uint32 * 8
+
+WRITABLE, FORMAT, ND, STRIDES = 1, 4, 8, 0x18
+C_CONTIGUOUS, F_CONTIGUOUS = 0x38, 0x58
+READ, WRITE = 0x100, 0x200
 
 
 class Record(ctypes.Structure):
@@ -190,6 +195,16 @@ class TestExports:
             assert view.has_shape == bool(request & ND)
             assert view.has_strides == (request & STRIDES == STRIDES)
 
+    @pytest.mark.parametrize("flags", [READ, WRITE])
+    def test_what_is_no_request_is_no_fault_of_ours(self, memory: SharedMemory, flags: int) -> None:
+        """CPython makes a SystemError of it."""
+        for exporter in (memory.attach(), compat.attach(memory.id)):
+            # Since CPython 3.12 anybody can ask.
+            ask = getattr(exporter, "__buffer__", None) or partial(requested, exporter)
+            with pytest.raises(BufferError, match="no kind of buffer"):
+                ask(flags)
+            exporter.detach()
+
     def test_data_goes_through_them(self, memory: SharedMemory) -> None:
         one, two = memory.attach(), memory.attach()
         np.frombuffer(memoryview(one), np.uint32)[:] = 0x01020304
@@ -202,10 +217,6 @@ class TestExports:
             there.send(b"over a socket")
             assert here.recv_into(memoryview(one)[100:]) == 13
         assert two[100:113] == b"over a socket"
-
-
-WRITABLE, FORMAT, ND, STRIDES = 1, 4, 8, 0x18
-C_CONTIGUOUS, F_CONTIGUOUS = 0x38, 0x58
 
 
 class PyBuffer(ctypes.Structure):
@@ -226,7 +237,7 @@ class PyBuffer(ctypes.Structure):
     has_strides = property(lambda self: self.strides is not None)
 
 
-def requested(attachment: Attachment, flags: int) -> Any:
+def requested(attachment: object, flags: int) -> Any:
     """What the buffer protocol gives for these flags; it has been released again."""
     view = PyBuffer()
     ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(attachment), ctypes.byref(view), flags)

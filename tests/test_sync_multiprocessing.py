@@ -36,6 +36,10 @@ UNFIT = {
         "wants `<Event at 0x... set>`; our repr names key and id, and makes no system call",
         AssertionError,
     ),
+    **{
+        f"Lock.test_repr_{kind}": ("wants the owner; as that of Event", AssertionError)
+        for kind in ("lock", "rlock")
+    },
 }
 
 MADE: list[Any] = []
@@ -104,7 +108,8 @@ def case(kind: str, way: str) -> type[unittest.TestCase]:
         body["check_invariant"] = check_invariant
     for unfit, (reason, error) in UNFIT.items():
         which, method = unfit.split(".")
-        if which == kind:
+        # Some came with later versions of CPython.
+        if which == kind and hasattr(theirs, method):
             mark = pytest.mark.xfail(reason=reason, raises=error, strict=True)
             body[method] = mark(_copy(getattr(theirs, method)))
 

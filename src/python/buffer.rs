@@ -21,6 +21,16 @@ use crate::sys;
 /// Copies of more bytes than this are made detached from the interpreter.
 pub(super) const LONG_COPY: usize = 64 * 1024;
 
+/// Refuses what CPython takes for a fault of ours, a `SystemError`; `__buffer__(flags)` passes on
+/// whatever it is given.
+#[inline]
+pub(super) fn check_request(flags: c_int) -> PyResult<()> {
+    if matches!(flags, ffi::PyBUF_READ | ffi::PyBUF_WRITE) {
+        return Err(PyBufferError::new_err(format!("flags {flags:#x} ask for no kind of buffer")));
+    }
+    Ok(())
+}
+
 /// Where an object tells what it exports: on the caller's stack, since what it tells may point into
 /// itself.
 pub(super) struct Slot(ffi::Py_buffer);

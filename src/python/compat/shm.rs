@@ -446,6 +446,7 @@ impl SharedMemory {
     ) -> PyResult<()> {
         // SAFETY: Python gives a view that can be written to; no object in it says "failed".
         unsafe { (*view).obj = std::ptr::null_mut() };
+        buffer::check_request(flags)?;
         let writable = flags & ffi::PyBUF_WRITABLE != 0;
         let memory = slf.get().attached.export(writable)?.ok_or_else(|| not_attached("Buffer"))?;
         let start = std::ptr::with_exposed_provenance_mut(memory.address());

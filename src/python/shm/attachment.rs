@@ -397,6 +397,7 @@ impl Attachment {
         let (len, readonly) = (this.size.cast_signed(), this.readonly.into());
         // SAFETY: Python gives a view that can be written to; no object in it says "failed".
         unsafe { (*view).obj = ptr::null_mut() };
+        buffer::check_request(flags)?;
         if this.readonly && flags & ffi::PyBUF_WRITABLE != 0 {
             return Err(PyBufferError::new_err("the attachment is read-only"));
         }
