@@ -59,9 +59,6 @@ fn open_or_create(
     let Key::Given(key) = key else {
         return create_random(flags, get);
     };
-    if flags & (libc::IPC_CREAT | libc::IPC_EXCL) == 0 && key != libc::IPC_PRIVATE {
-        return get(key, flags).map(got(key, false)).map_err(|errno| (errno, key));
-    }
     let exclusive = flags & libc::IPC_EXCL != 0;
     if exclusive || key == libc::IPC_PRIVATE || flags & libc::IPC_CREAT == 0 {
         let created = exclusive || key == libc::IPC_PRIVATE;
