@@ -97,7 +97,8 @@ docs: build/docs.stamp ## the documentation site, in build/site
 	build/docs/bin/python tools/check_links.py build/site
 
 bench: build/bench.stamp ## beside C and the peers, in one run
-	set -o pipefail; $(UNSHARE) cargo bench --quiet --locked --bench core -- --noplot | grep time:
+	set -o pipefail; $(UNSHARE) cargo bench --quiet --locked --bench core -- --noplot \
+		| grep -E 'time:|core/bare'
 	$(UNSHARE) build/bench/bin/python -m pytest --quiet benches -p no:cacheprovider \
 		--benchmark-columns=min,median --benchmark-sort=min --benchmark-json=build/peers.json
 	$(UNSHARE) build/bench/bin/python benches/table.py --json build/bench.json --charts docs/img

@@ -369,8 +369,9 @@ impl SemaphoreSet {
     /// [`ErrorKind::Removed`]; [`ErrorKind::AccessDenied`].
     #[doc(alias = "GETALL")]
     pub fn values(&self) -> Result<Vec<u16>> {
-        self.same_len()?;
-        sys::semctl_getall(self.id, self.len).map_err(|errno| self.ctl_error(errno))
+        let values =
+            sys::semctl_getall(self.id, self.len).map_err(|errno| self.ctl_error(errno))?;
+        values.ok_or_else(|| self.another())
     }
 
     /// `semctl(id, 0, SETALL)`—sets all values at once, as [`Self::set_value`] does one.
@@ -395,17 +396,22 @@ impl SemaphoreSet {
             return Err(Error::new(Self::CALL, Errno::EINVAL, Self::subject(self.id)).because(text));
         }
         self.same_len()?;
-        sys::semctl_setall(self.id, values).map_err(|errno| self.ctl_error(errno))
+        sys::semctl_setall(self.id, values).map_err(|errno| match errno {
+            Errno::EFAULT => self.another(),
+            errno => self.ctl_error(errno),
+        })
     }
 
-    /// An id can come back as another, larger set's; GETALL and SETALL trust the length.
+    /// An id can come back as another, smaller set's, which SETALL would set.
     fn same_len(&self) -> Result<()> {
         let ds = Self::stat_ds(self.id)?;
-        if ds.sem_nsems == self.len as u64 {
-            return Ok(());
-        }
+        if ds.sem_nsems == self.len as u64 { Ok(()) } else { Err(self.another()) }
+    }
+
+    #[cold]
+    fn another(&self) -> Error {
         let error = Error::new(Self::CALL, Errno::EIDRM, Self::subject(self.id));
-        Err(error.because("it has been removed, and its id is another set's"))
+        error.because("it has been removed, and its id is another set's")
     }
 
     /// `semctl(id, index, GETPID)`—who changed the semaphore last; 0 = nobody.

@@ -13,6 +13,7 @@ pub(crate) mod loose;
 pub(crate) mod packet;
 pub(crate) mod process;
 pub(crate) mod signal;
+mod values;
 
 use std::ffi::{CStr, c_int, c_long, c_ulong, c_void};
 use std::mem::MaybeUninit;
@@ -22,6 +23,7 @@ use libc::{key_t, msginfo, msqid_ds, sembuf, semid_ds, seminfo, shmid_ds, size_t
 use nix::errno::Errno;
 
 use self::packet::Packet;
+use self::values::Values;
 
 /// What a system call answers: its value, or the errno.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
@@ -199,32 +201,45 @@ pub(crate) fn semctl_set(id: c_int, ds: &semid_ds) -> Result<()> {
     Errno::result(unsafe { libc::semctl(id, 0, libc::IPC_SET, semun { buf }) }).map(drop)
 }
 
-/// The most values that a set can hold whose members `semop` can name (`sem_num` has 16 bits).
-const SEMAPHORES_MAX: usize = 1 << 16;
-
-/// GETALL of a set that had `nsems` members when last looked at.
-///
-/// The kernel writes as many values as the set has, whatever the caller expects. The array has
-/// room for the largest set, lest another one under the same id overrun it.
-pub(crate) fn semctl_getall(id: c_int, nsems: usize) -> Result<Vec<u16>> {
-    let mut values = Vec::<u16>::with_capacity(nsems.max(SEMAPHORES_MAX));
-    // Of a smaller set under the same id the kernel would write fewer.
-    values.resize(nsems, 0);
-    let array = values.as_mut_ptr();
-    // SAFETY: the array has room for every value that the kernel can write.
-    Errno::result(unsafe { libc::semctl(id, 0, libc::GETALL, semun { array }) })?;
-    values.shrink_to_fit();
-    Ok(values)
+/// GETALL of a set that had `nsems` members when last looked at; `None` if the id is another set's by
+/// now, which has more or fewer.
+pub(crate) fn semctl_getall(id: c_int, nsems: usize) -> Result<Option<Vec<u16>>> {
+    /// No semaphore can have it.
+    const NONE: u16 = u16::MAX;
+    let mut values = Values::new(nsems)?;
+    let last = values.last(nsems);
+    if let Some(value) = last.last_mut() {
+        *value = NONE;
+    }
+    let array = last.as_mut_ptr();
+    // SAFETY: behind the slice is memory where the kernel can't write either.
+    let answer = Errno::result(unsafe { libc::semctl(id, 0, libc::GETALL, semun { array }) });
+    let all = match answer {
+        Ok(_) if last.last() != Some(&NONE) => copy(last).map(Some),
+        Ok(_) | Err(Errno::EFAULT) => Ok(None),
+        Err(errno) => Err(errno),
+    };
+    values.spare();
+    all
 }
 
-/// SETALL. `values` has one value for each member; the kernel reads as many as the set has.
+fn copy(values: &[u16]) -> Result<Vec<u16>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(values.len()).map_err(|_| Errno::ENOMEM)?;
+    copy.extend_from_slice(values);
+    Ok(copy)
+}
+
+/// SETALL. `values` has one value for each member; EFAULT, and nothing set, if the set has more.
 pub(crate) fn semctl_setall(id: c_int, values: &[u16]) -> Result<()> {
-    // The kernel may read more than `values` if the id has become another, larger set's.
-    let mut padded = vec![0u16; values.len().max(SEMAPHORES_MAX)];
-    padded[..values.len()].copy_from_slice(values);
-    let array = padded.as_mut_ptr();
-    // SAFETY: the array holds at least as many values as the kernel can read.
-    Errno::result(unsafe { libc::semctl(id, 0, libc::SETALL, semun { array }) }).map(drop)
+    let mut room = Values::new(values.len())?;
+    let last = room.last(values.len());
+    last.copy_from_slice(values);
+    let array = last.as_mut_ptr();
+    // SAFETY: behind the slice is memory where the kernel can't read either.
+    let set = Errno::result(unsafe { libc::semctl(id, 0, libc::SETALL, semun { array }) });
+    room.spare();
+    set.map(drop)
 }
 
 // Message queues

@@ -57,12 +57,16 @@ def both_ways(stack: Stack, size: int) -> Mapping[str, Run]:
     queue, data = new_queue(stack), b"x" * size
     queue.max_bytes = max(queue.max_bytes, size)
     statement = "q.send(d); q.receive()"
-    return {
+    runs = {
         OURS: python(statement, q=queue, d=data),
         C: c("msg_pair", queue.id, size),
         SYSV_IPC: python(statement, q=incumbent(stack, size), d=data),
         **peers(stack, size),
     }
+    if bare := extension("binding"):
+        names = {"send": bare.send, "receive": bare.receive}
+        runs[FLOOR] = python("send(i, d); receive(i)", i=queue.id, d=data, **names)
+    return runs
 
 
 def raised(stack: Stack, limit: str, least: int) -> None:
@@ -74,12 +78,18 @@ def raised(stack: Stack, limit: str, least: int) -> None:
         stack.callback(file.write_text, before)
 
 
-@work("send + receive 64 B", Goal(calls=10))
+OF_A_PAIR = (
+    "the text is copied behind its type, and out of there into bytes, made and freed as in the "
+    "floor; above it is a Message beside them, and what turns a panic into an exception"
+)
+
+
+@work("send + receive 64 B", Goal(calls=10), reason=OF_A_PAIR)
 def small(stack: Stack) -> Mapping[str, Run]:
     return both_ways(stack, 64)
 
 
-@work("send + receive 8 KiB", Goal(calls=22))
+@work("send + receive 8 KiB", Goal(calls=22), reason=OF_A_PAIR)
 def medium(stack: Stack) -> Mapping[str, Run]:
     return both_ways(stack, 8192)
 

@@ -264,8 +264,9 @@ def work(key: int, memory: ipc.SharedMemory) -> None:
 
 
 def test_exclusion_holds_through_start_and_death_of_either(key: int) -> None:
+    php = program("php")
     memory = ipc.SharedMemory.create(support.free_key(), size=SHARED.size)
-    command = [program("php"), "-n", *PHP_MODULES, "-r", WORKER, "--", str(key), str(memory.key)]
+    command = [php, "-n", *PHP_MODULES, "-r", WORKER, "--", str(key), str(memory.key)]
     workers: list[Peer | support.Child] = []
     chance = random.Random(1)
     try:

@@ -1,16 +1,40 @@
 //! What the constructors of semaphores and queues are called with.
 //!
-//! The general way to read the arguments of an `__init__` takes as long as a system call. Most calls
-//! are by position alone: those are read here, and whatever is unusual or wrong is left to the
-//! general way, which knows what to say. (Shared memory takes several system calls anyway.)
+//! The general way to read the arguments of an `__init__` takes as long as a system call. What is
+//! right is read here, and whatever is wrong is left to the general way, which knows what to say.
+//! (Shared memory takes several system calls anyway.)
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use pyo3::types::{PyCFunction, PyDict, PyString, PyTuple};
 use pyo3::wrap_pyfunction;
 
 use super::arguments::{InitialValue, Key, MessageSize};
 use crate::python::convert::ModeBits;
+
+/// Arguments by keyword, and how many of them were of use.
+struct Named<'a, 'py> {
+    given: &'a Bound<'py, PyDict>,
+    used: usize,
+}
+
+impl<'py> Named<'_, 'py> {
+    /// The argument of that name, if it is given.
+    #[inline]
+    fn get<T: for<'a> FromPyObject<'a, 'py>>(
+        &mut self,
+        name: &Bound<'py, PyString>,
+    ) -> Result<Option<T>, ()> {
+        let Some(value) = self.given.get_item(name).map_err(drop)? else { return Ok(None) };
+        self.used += 1;
+        value.extract().map(Some).map_err(drop)
+    }
+
+    fn all_used(&self) -> bool {
+        self.given.len() == self.used
+    }
+}
 
 macro_rules! constructor {
     ($class:literal, $function:ident, $arguments:ident: $($name:ident: $kind:ty = $default:expr),*) => {
@@ -34,19 +58,30 @@ macro_rules! constructor {
                 args: &Bound<'_, PyTuple>,
                 kwargs: Option<&Bound<'_, PyDict>>,
             ) -> PyResult<Self> {
-                let found = if kwargs.is_none() { Self::by_position(args) } else { None };
-                found.map_or_else(|| Self::in_general(args, kwargs), Ok)
+                Self::if_right(args, kwargs).map_or_else(|| Self::in_general(args, kwargs), Ok)
             }
 
             #[inline]
-            fn by_position(args: &Bound<'_, PyTuple>) -> Option<Self> {
+            fn if_right(
+                args: &Bound<'_, PyTuple>,
+                kwargs: Option<&Bound<'_, PyDict>>,
+            ) -> Option<Self> {
+                let py = args.py();
                 let mut given = args.iter_borrowed();
-                let key = given.next()?.extract().ok()?;
-                $(let $name = match given.next() {
-                    Some(value) => value.extract().ok()?,
-                    None => $default,
+                let mut named = kwargs.map(|given| Named { given, used: 0 });
+                let key = match (given.next(), &mut named) {
+                    (Some(value), _) => value.extract().ok()?,
+                    (None, named) => named.as_mut()?.get(intern!(py, "key")).ok()??,
+                };
+                $(let $name = match (given.next(), &mut named) {
+                    (Some(value), _) => value.extract().ok()?,
+                    (None, Some(named)) => {
+                        named.get(intern!(py, stringify!($name))).ok()?.unwrap_or($default)
+                    }
+                    (None, None) => $default,
                 };)*
-                given.next().is_none().then_some(Self { key, $($name),* })
+                let all_used = given.next().is_none() && named.is_none_or(|named| named.all_used());
+                all_used.then_some(Self { key, $($name),* })
             }
 
             #[cold]

@@ -6,6 +6,7 @@ use libc::{
     GETALL, GETNCNT, GETPID, GETVAL, GETZCNT, IPC_INFO, IPC_SET, IPC_STAT, SEM_INFO, SEM_STAT,
     SEM_STAT_ANY, SETALL, SETVAL, sembuf,
 };
+use nix::errno::Errno;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -213,7 +214,7 @@ fn size(py: Python<'_>, id: c_int) -> PyResult<usize> {
 
 fn get_all(py: Python<'_>, id: c_int) -> PyResult<Vec<u16>> {
     let size = size(py, id)?;
-    answer(py, sys::semctl_getall(id, size))
+    answer(py, sys::semctl_getall(id, size).and_then(|values| values.ok_or(Errno::EIDRM)))
 }
 
 fn set_all(py: Python<'_>, id: c_int, values: &Bound<'_, PyAny>) -> PyResult<()> {
