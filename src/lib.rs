@@ -21,6 +21,7 @@
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 compile_error!("sysv_ipc_rs is for Linux with the GNU C library");
 
+mod collect;
 pub mod error;
 pub mod ipc;
 pub mod msg;

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 mod buffer;
 mod closable;
+mod collect;
 mod compat;
 mod convert;
 mod error;

@@ -10,6 +10,7 @@ use std::ffi::c_int;
 use libc::semid_ds;
 use nix::errno::Errno;
 
+use crate::collect;
 use crate::error::{Error, ErrorKind, Result, Subject};
 use crate::ipc::{Control, GetFlags, Key, Kind, Mode, PermissionChange, Permissions, Time};
 use crate::sys;
@@ -264,7 +265,12 @@ impl SemaphoreSet {
     /// ```
     #[doc(alias = "semtimedop")]
     pub fn op_deadline(&self, ops: &[Operation], deadline: Deadline) -> Result<()> {
-        self.wait_raw(ops, deadline).map_err(|errno| self.op_error(errno, ops.len()))
+        // Mostly there is nothing to wait for, nor to reckon how long.
+        let done = match self.try_raw(ops) {
+            Err(Errno::EAGAIN) => self.wait_raw(ops, deadline),
+            answer => answer,
+        };
+        done.map_err(|errno| self.op_error(errno, ops.len()))
     }
 
     /// `semop` with `IPC_NOWAIT`—does all of `ops` now, or tells that it would have to wait.
@@ -283,15 +289,15 @@ impl SemaphoreSet {
     pub(crate) fn try_raw(&self, ops: &[Operation]) -> sys::Result<()> {
         match ops {
             [op] => sys::semop(self.id, &[op.without_waiting().into()]),
-            ops => {
-                let ops: Vec<_> = ops.iter().map(|op| op.without_waiting().into()).collect();
-                sys::semop(self.id, &ops)
-            }
+            ops => sys::semop(
+                self.id,
+                &collect::all(ops.iter().map(|op| op.without_waiting().into()))?,
+            ),
         }
     }
 
     pub(crate) fn wait_raw(&self, ops: &[Operation], deadline: Deadline) -> sys::Result<()> {
-        let ops: Vec<_> = ops.iter().map(|&op| op.into()).collect();
+        let ops = collect::all(ops.iter().map(|&op| op.into()))?;
         match deadline.remaining() {
             None => sys::semop(self.id, &ops),
             Some(time) => sys::semtimedop(self.id, &ops, &sys::signal::to_timespec(time)),

@@ -24,6 +24,7 @@ use nix::errno::Errno;
 
 use self::packet::Packet;
 use self::values::Values;
+use crate::collect;
 
 /// What a system call answers: its value, or the errno.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
@@ -215,19 +216,12 @@ pub(crate) fn semctl_getall(id: c_int, nsems: usize) -> Result<Option<Vec<u16>>>
     // SAFETY: behind the slice is memory where the kernel can't write either.
     let answer = Errno::result(unsafe { libc::semctl(id, 0, libc::GETALL, semun { array }) });
     let all = match answer {
-        Ok(_) if last.last() != Some(&NONE) => copy(last).map(Some),
+        Ok(_) if last.last() != Some(&NONE) => collect::all(last.iter().copied()).map(Some),
         Ok(_) | Err(Errno::EFAULT) => Ok(None),
         Err(errno) => Err(errno),
     };
     values.spare();
     all
-}
-
-fn copy(values: &[u16]) -> Result<Vec<u16>> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(values.len()).map_err(|_| Errno::ENOMEM)?;
-    copy.extend_from_slice(values);
-    Ok(copy)
 }
 
 /// SETALL. `values` has one value for each member; EFAULT, and nothing set, if the set has more.

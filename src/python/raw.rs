@@ -6,6 +6,7 @@ use pyo3::PyClass;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::collect::collect;
 use super::error::errno_error;
 use super::wait::run_handlers;
 use crate::sys;
@@ -64,7 +65,7 @@ fn elements<'py, T>(
     element: impl Fn(&Bound<'py, PyAny>) -> PyResult<T>,
 ) -> PyResult<Vec<T>> {
     let length = values.len()?;
-    values.try_iter()?.take(length).map(|value| element(&value?)).collect()
+    collect(values.try_iter()?.take(length).map(|value| element(&value?)), 0)
 }
 
 /// The C API of System V IPC, one to one; import its names from `sysv_ipc_rs.raw`.

@@ -6,6 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList, PyTuple, PyType};
 
+use super::collect::collect;
 use super::convert::{
     self, Flag, Id, LeastSize, ModeBits, NamedKey, NewKey, NewOwner, Owner, SEMAPHORE_MAX, SetSize,
 };
@@ -510,7 +511,7 @@ impl SemaphoreSet {
         if ops.is_empty() {
             return Err(PyValueError::new_err("at least one operation (index, delta) is required"));
         }
-        ops.iter().map(|op| self.operation(&op, undo)).collect()
+        collect(ops.iter().map(|op| self.operation(&op, undo)), ops.len())
     }
 
     fn operation(&self, op: &Bound<'_, PyAny>, undo: Flag) -> PyResult<Operation> {

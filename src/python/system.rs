@@ -6,6 +6,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::type_object::PyTypeInfo;
 
+use super::collect::collect;
 use super::convert::Id;
 use super::msg::{MessageQueue, MessageQueueStat};
 use super::sem::{SemaphoreSet, SemaphoreSetStat};
@@ -62,7 +63,7 @@ impl<'py> FromPyObject<'_, 'py> for AnySegment {
 /// See semctl(2), SEM_STAT_ANY.
 #[pyfunction]
 pub(super) fn semaphore_sets(py: Python<'_>) -> PyResult<Listing> {
-    Listing::of(py, || Ok(Stats::Sets(core::semaphore_sets()?.collect())))
+    Listing::of(py, || Ok(Stats::Sets(collect(core::semaphore_sets()?.map(Ok), 0)?)))
 }
 
 /// Every user's message queues, also those that we may not use.
@@ -76,7 +77,7 @@ pub(super) fn semaphore_sets(py: Python<'_>) -> PyResult<Listing> {
 /// See msgctl(2), MSG_STAT_ANY.
 #[pyfunction]
 pub(super) fn message_queues(py: Python<'_>) -> PyResult<Listing> {
-    Listing::of(py, || Ok(Stats::Queues(core::message_queues()?.collect())))
+    Listing::of(py, || Ok(Stats::Queues(collect(core::message_queues()?.map(Ok), 0)?)))
 }
 
 /// Every user's shared memory segments, those marked for removal among them.
@@ -90,7 +91,7 @@ pub(super) fn message_queues(py: Python<'_>) -> PyResult<Listing> {
 /// See shmctl(2), SHM_STAT_ANY.
 #[pyfunction]
 pub(super) fn shared_memory_segments(py: Python<'_>) -> PyResult<Listing> {
-    Listing::of(py, || Ok(Stats::Segments(core::shared_memory_segments()?.collect())))
+    Listing::of(py, || Ok(Stats::Segments(collect(core::shared_memory_segments()?.map(Ok), 0)?)))
 }
 
 /// The kernel's limits of our IPC namespace.

@@ -9,6 +9,7 @@ use super::message::Message;
 use super::types::MessageType;
 use crate::msg::{self as core, Incoming, Outgoing, Room, Selection};
 use crate::python::buffer::{self, Bytes, LONG_COPY, WritableBytes};
+use crate::python::collect::collect;
 use crate::python::convert::Flag;
 use crate::python::wait::{
     Timeout, raise_later, raise_undone, run_handlers, time_limit, wait_detached,
@@ -127,18 +128,6 @@ fn pair<'py>(
         _ => return Err(PyTypeError::new_err("a message is a buffer or a pair (type, buffer)")),
     };
     Ok((mtype.extract()?, data))
-}
-
-/// All of `items`, of which there are about so many; MemoryError, never an abort, where they are too
-/// many.
-fn collect<T>(items: impl Iterator<Item = PyResult<T>>, expected: usize) -> PyResult<Vec<T>> {
-    let mut collected = Vec::new();
-    collected.try_reserve_exact(expected).map_err(|_| no_memory())?;
-    for item in items {
-        collected.try_reserve(1).map_err(|_| no_memory())?;
-        collected.push(item?);
-    }
-    Ok(collected)
 }
 
 /// Messages with their types.

@@ -1,10 +1,13 @@
 //! The values of a set, as arguments.
 
+use std::iter;
+
 use pyo3::Borrowed;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::core;
+use crate::python::collect::collect;
 use crate::python::convert;
 
 /// The values of a new set: one for all, or one each.
@@ -24,7 +27,7 @@ impl Values {
     /// As many as semaphores.
     pub(super) fn of(self, size: usize) -> PyResult<Vec<u16>> {
         match self {
-            Self::All(value) => Ok(vec![value; size]),
+            Self::All(value) => collect(iter::repeat_n(value, size).map(Ok), size),
             Self::Each(values) => values.of(size),
         }
     }
@@ -61,6 +64,6 @@ impl<'py> FromPyObject<'_, 'py> for EachValue {
     fn extract(values: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         // An endless iterator ends at what no set can hold.
         let values = values.try_iter()?.take(core::SIZE_MAX + 1);
-        values.map(|value| convert::value(&value?)).collect::<PyResult<_>>().map(Self)
+        collect(values.map(|value| convert::value(&value?)), 0).map(Self)
     }
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use crate::python::msg::MessageQueueStat;
 use crate::python::sem::SemaphoreSetStat;
 use crate::python::shm::SharedMemoryStat;
-use crate::{Result, msg, sem, shm};
+use crate::{msg, sem, shm};
 
 /// Everyone's objects of one kind, at one moment; threads may share it.
 ///
@@ -56,7 +56,7 @@ impl Listing {
     /// Takes the list detached from the interpreter.
     pub(super) fn of(
         py: Python<'_>,
-        take: impl FnOnce() -> Result<Stats> + Send,
+        take: impl FnOnce() -> PyResult<Stats> + Send,
     ) -> PyResult<Self> {
         Ok(Self { stats: py.detach(take)?, next: AtomicUsize::new(0) })
     }

@@ -1,0 +1,80 @@
+"""Where the system gives no more memory, what is as large as a call's arguments, or as what it
+finds, is an error, and never the process's end."""
+
+from __future__ import annotations
+
+import errno
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+import sysv_ipc_rs as ipc
+from sysv_ipc_rs import raw, system
+
+UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+SMALL = 16 << 10
+SIZE = 32_000
+VALUES = [1] * SIZE
+MANY = 100_000
+
+Call = Callable[[ipc.SemaphoreSet], Any]
+
+CALLS: dict[str, Call] = {
+    "create": lambda _: ipc.SemaphoreSet.create(size=SIZE),
+    "create of values": lambda _: ipc.SemaphoreSet.create(size=SIZE, values=VALUES),
+    "setting values": lambda made: setattr(made, "values", VALUES),
+    "values": lambda made: made.values,
+    "op": lambda made, ops=((0, 1),) * MANY: made.op(*ops),
+    "try_op": lambda made, ops=((0, 1),) * MANY: made.try_op(*ops),
+    "raw.semop": lambda made, ops=((0, 1, 0),) * MANY: raw.semop(made.id, ops),
+    "raw SETALL": lambda made: raw.semctl(made.id, 0, raw.SETALL, VALUES),
+    "raw GETALL": lambda made: raw.semctl(made.id, 0, raw.GETALL),
+    "listing": lambda _: system.semaphore_sets(),
+}
+
+
+def take_all_memory() -> list[bytearray]:
+    """Leaves small pieces at best."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
+    taken, size = [], 1 << 20
+    while size >= SMALL:
+        try:
+            taken.append(bytearray(size))
+        except MemoryError:
+            size //= 2
+    return taken
+
+
+def starve(call: Call) -> tuple[bool, int]:
+    """Whether the call told that there is no memory; how many objects it left."""
+    made = ipc.SemaphoreSet.create(size=SIZE, values=VALUES)
+    others = [ipc.SemaphoreSet.create(size=1) for _ in range(2000)]
+    before, told = support.objects(), False
+    taken = take_all_memory()
+    try:
+        call(made)
+    except BaseException as error:
+        # A panic of PyO3, which has no memory either, is no Exception.
+        told = (
+            isinstance(error, MemoryError)
+            or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+            or type(error).__name__ == "PanicException"
+        )
+        if not told:
+            raise
+    finally:
+        taken.clear()
+        resource.setrlimit(resource.RLIMIT_AS, UNLIMITED)
+        left = support.objects() - before
+        for each in (made, *others):
+            each.remove()
+    return told, len(left)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_without_memory_a_call_says_so_and_leaves_nothing(call: Call) -> None:
+    assert support.in_child(lambda: starve(call)) == (True, 0)
