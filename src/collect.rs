@@ -19,8 +19,9 @@ pub(crate) fn collect<T, E>(
 }
 
 /// All of `items`; ENOMEM where they are too many.
-pub(crate) fn all<T>(items: impl IntoIterator<Item = T>) -> crate::sys::Result<Vec<T>> {
-    let items = items.into_iter();
-    let expected = items.size_hint().0;
-    collect(items.map(Ok), expected, || Errno::ENOMEM)
+pub(crate) fn all<T>(items: impl ExactSizeIterator<Item = T>) -> crate::sys::Result<Vec<T>> {
+    let mut collected = Vec::new();
+    collected.try_reserve_exact(items.len()).map_err(|_| Errno::ENOMEM)?;
+    collected.extend(items);
+    Ok(collected)
 }

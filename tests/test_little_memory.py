@@ -18,7 +18,8 @@ UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 SMALL = 16 << 10
 SIZE = 32_000
 VALUES = [1] * SIZE
-MANY = 100_000
+OPS = ((0, 1),) * 100_000
+RAW_OPS = ((0, 1, 0),) * 100_000
 
 Call = Callable[[ipc.SemaphoreSet], Any]
 
@@ -27,9 +28,9 @@ CALLS: dict[str, Call] = {
     "create of values": lambda _: ipc.SemaphoreSet.create(size=SIZE, values=VALUES),
     "setting values": lambda made: setattr(made, "values", VALUES),
     "values": lambda made: made.values,
-    "op": lambda made, ops=((0, 1),) * MANY: made.op(*ops),
-    "try_op": lambda made, ops=((0, 1),) * MANY: made.try_op(*ops),
-    "raw.semop": lambda made, ops=((0, 1, 0),) * MANY: raw.semop(made.id, ops),
+    "op": lambda made: made.op(*OPS),
+    "try_op": lambda made: made.try_op(*OPS),
+    "raw.semop": lambda made: raw.semop(made.id, RAW_OPS),
     "raw SETALL": lambda made: raw.semctl(made.id, 0, raw.SETALL, VALUES),
     "raw GETALL": lambda made: raw.semctl(made.id, 0, raw.GETALL),
     "listing": lambda _: system.semaphore_sets(),
