@@ -203,6 +203,13 @@ FAULTS = [
         ("tests/test_permissions.py",),
     ),
     Fault(
+        "the values of a larger set under the same id run over the room for them",
+        "src/sys/values.rs",
+        "libc::mprotect(start, len, ",
+        "libc::mprotect(start, len + page, ",
+        ("cargo", "of_a_set_of_another_size_nothing_is_read_or_set"),
+    ),
+    Fault(
         "open_or_create gives a set that is not initialised",
         "src/sem/create.rs",
         "if !deadline.passed() {\n            return Ok(Look::Pristine);",
