@@ -3,6 +3,7 @@ finds, is an error, and never the process's end."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import resource
 from collections.abc import Callable
@@ -14,6 +15,9 @@ import support
 import sysv_ipc_rs as ipc
 from sysv_ipc_rs import raw, system
 
+LIBC = ctypes.CDLL(None)
+LIBC.malloc.restype, LIBC.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+LIBC.free.restype, LIBC.free.argtypes = None, (ctypes.c_void_p,)
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 SMALL = 16 << 10
 SIZE = 32_000
@@ -37,15 +41,15 @@ CALLS: dict[str, Call] = {
 }
 
 
-def take_all_memory() -> list[bytearray]:
-    """Leaves small pieces at best."""
+def take_all_memory() -> list[int]:
+    """Leaves small pieces at best. Not all CPythons get theirs from malloc, but Rust does."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
     taken, size = [], 1 << 20
+    resource.setrlimit(resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
     while size >= SMALL:
-        try:
-            taken.append(bytearray(size))
-        except MemoryError:
+        if place := LIBC.malloc(size):
+            taken.append(place)
+        else:
             size //= 2
     return taken
 
@@ -68,7 +72,8 @@ def starve(call: Call) -> tuple[bool, int]:
         if not told:
             raise
     finally:
-        taken.clear()
+        for place in taken:
+            LIBC.free(place)
         resource.setrlimit(resource.RLIMIT_AS, UNLIMITED)
         left = support.objects() - before
         for each in (made, *others):
