@@ -186,7 +186,8 @@ SIZED = (
 READ = "some 4 ns of PyO3's, which turn a panic into an exception; the incumbent reads a C field"
 REASONS = {
     **dict.fromkeys(("open semaphore", "open queue"), MADE),
-    **{name: SIZED for name, *_ in CALLS if "memory" in name and "open" in name},
+    **{name: SIZED for name, *_ in CALLS if "detach" in name},
+    "ExistentialError": "as many instructions, but locked ones: PyO3's exception, its free objects",
     **{f"s.{name}{end}": READ for name in ("undo", "block") for end in ("", " =")},
     "m.attached": READ,
 }
