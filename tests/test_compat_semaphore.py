@@ -294,6 +294,24 @@ def test_a_constructor_says_what_is_wrong_with_its_arguments(kind: Any) -> None:
     assert "while processing 'flags'" in str(caught.value.__notes__)
 
 
+@pytest.mark.parametrize("kind", [compat.Semaphore, compat.MessageQueue])
+@pytest.mark.parametrize("name", ["flags", "mode", "third"])
+def test_a_constructor_converts_each_argument_once(kind: Any, name: str) -> None:
+    class Number:
+        converted = 0
+
+        def __index__(self) -> int:
+            self.converted += 1
+            raise KeyboardInterrupt
+
+    third = "initial_value" if kind is compat.Semaphore else "max_message_size"
+    number, before = Number(), support.objects()
+    with pytest.raises(KeyboardInterrupt):
+        kind(None, **{"flags": compat.IPC_CREX, third if name == "third" else name: number})
+    assert number.converted == 1
+    assert support.objects() == before
+
+
 def test_a_subclass_may_take_other_arguments(semaphore: compat.Semaphore) -> None:
     class Named(compat.Semaphore):
         def __init__(self, name: str, *, key: int) -> None:

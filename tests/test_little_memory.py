@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -54,14 +55,18 @@ def take_all_memory() -> list[int]:
     return taken
 
 
-def starve(call: Call) -> tuple[bool, int]:
-    """Whether the call told that there is no memory; how many objects it left."""
+def starve(call: Call, spare: int = 0) -> tuple[bool, int]:
+    """Whether the call told that there is no memory but for so much; how many objects it left."""
     made = ipc.SemaphoreSet.create(size=SIZE, values=VALUES)
     others = [ipc.SemaphoreSet.create(size=1) for _ in range(2000)]
     before, told = support.objects(), False
+    kept = LIBC.malloc(spare)
     taken = take_all_memory()
+    LIBC.free(kept)
     try:
-        call(made)
+        answer = call(made)
+        if isinstance(answer, ipc.SemaphoreSet):
+            answer.remove()
     except BaseException as error:
         # A panic of PyO3, which has no memory either, is no Exception.
         told = (
@@ -84,3 +89,9 @@ def starve(call: Call) -> tuple[bool, int]:
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_without_memory_a_call_says_so_and_leaves_nothing(call: Call) -> None:
     assert support.in_child(lambda: starve(call)) == (True, 0)
+
+
+@pytest.mark.parametrize("name", ["create of values", "values", "raw GETALL"])
+def test_a_call_whose_memory_ends_in_the_middle_leaves_nothing(name: str) -> None:
+    for spare in range(32 << 10, 400 << 10, 32 << 10):
+        assert support.in_child(functools.partial(starve, CALLS[name], spare))[1] == 0

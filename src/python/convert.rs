@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use pyo3::Borrowed;
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyFloat, PyInt, PySlice, PyString};
 
 use super::error::os_error;
 use super::wait::Timeout;
@@ -144,11 +145,16 @@ fn out_of_range(value: &Bound<'_, PyAny>, what: &str, range: &RangeInclusive<i64
 }
 
 pub(super) fn shortened(text: &Bound<'_, PyString>) -> String {
-    let text = text.to_string_lossy();
-    if text.len() <= 40 {
-        text.into_owned()
+    // A text may be as long as its maker likes.
+    let head = text.as_any().get_item(PySlice::new(text.py(), 0, 41, 1));
+    let Ok(head) = head.and_then(|head| Ok(head.cast_into::<PyString>()?)) else {
+        return "value".to_owned();
+    };
+    let head = head.to_string_lossy();
+    if head.chars().count() <= 40 {
+        head.into_owned()
     } else {
-        text.chars().take(37).chain("...".chars()).collect()
+        head.chars().take(37).chain("...".chars()).collect()
     }
 }
 
@@ -361,23 +367,28 @@ pub(super) fn ftok(path: &Bound<'_, PyAny>, proj_id: &Bound<'_, PyAny>) -> PyRes
 
 /// The key of a file, with any project number.
 pub(super) fn file_key(path: &Bound<'_, PyAny>, proj_id: i32) -> PyResult<i32> {
+    let failed = |errno: Errno| {
+        let error = os_error(errno, errno.desc());
+        error.value(path.py()).setattr("filename", path).map_or_else(|failed| failed, |()| error)
+    };
+    let too_long = |len| len >= libc::PATH_MAX.unsigned_abs() as usize;
     let name: OsString = if let Ok(text) = path.cast::<PyString>() {
+        if too_long(text.as_any().len()?) {
+            return Err(failed(Errno::ENAMETOOLONG));
+        }
         text.extract()?
     } else {
-        let bytes = path.py().import("os")?.call_method1("fsencode", (path,))?;
-        OsStr::from_bytes(bytes.extract()?).to_owned()
+        let encoded = path.py().import("os")?.call_method1("fsencode", (path,))?;
+        let bytes: &[u8] = encoded.extract()?;
+        if too_long(bytes.len()) {
+            return Err(failed(Errno::ENAMETOOLONG));
+        }
+        OsStr::from_bytes(bytes).to_owned()
     };
     if name.as_bytes().contains(&0) {
         return Err(PyValueError::new_err("embedded null byte in the path"));
     }
-    match Key::ftok(name, proj_id) {
-        Ok(key) => Ok(key.get()),
-        Err(errno) => {
-            let error = os_error(errno, errno.desc());
-            error.value(path.py()).setattr("filename", path)?;
-            Err(error)
-        }
-    }
+    Key::ftok(name, proj_id).map(Key::get).map_err(failed)
 }
 
 /// A key made of a name, the same on every machine and in every version.

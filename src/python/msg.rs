@@ -520,6 +520,7 @@ impl MessageQueue {
     #[pyo3(signature = (index=Place::FIRST), text_signature = "($self, index=0)")]
     #[inline(never)]
     fn peek(&self, py: Python<'_>, index: Place) -> PyResult<Option<Py<Message>>> {
+        raise_late()?;
         let mut room = Room::new();
         let mut incoming = Incoming::peek(&mut room, self.0, index.0, self.1.expected());
         if transfer::try_receive(py, &mut incoming)? {
@@ -560,6 +561,7 @@ impl MessageQueue {
     ///
     /// See msgctl(2), IPC_STAT.
     fn qsize(&self) -> PyResult<u64> {
+        raise_late()?;
         Ok(self.0.stat()?.messages)
     }
 

@@ -5,6 +5,8 @@ use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::collect::collect;
+
 /// Defines a frozen class whose fields are typed attributes, with keyword construction, equality,
 /// hash, pickle, `repr`, `_asdict` and `_replace`.
 macro_rules! record {
@@ -91,7 +93,7 @@ impl<'py, T: FromPyObjectOwned<'py, Error: Into<PyErr>>> FromPyObject<'_, 'py> f
 
     fn extract(values: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         let values = values.try_iter()?.map(|value| value?.extract().map_err(Into::into));
-        values.collect::<PyResult<_>>().map(Self)
+        collect(values, 0).map(Self)
     }
 }
 

@@ -4,9 +4,9 @@ use nix::errno::Errno;
 use pyo3::Borrowed;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyIterator, PyList, PyTuple, PyType};
+use pyo3::types::{PyDict, PyIterator, PyTuple, PyType};
 
-use super::collect::collect;
+use super::collect::{collect, list, tuple};
 use super::convert::{
     self, Flag, Id, LeastSize, ModeBits, NamedKey, NewKey, NewOwner, Owner, SEMAPHORE_MAX, SetSize,
 };
@@ -358,8 +358,7 @@ impl SemaphoreSet {
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        PyList::new(py, (0..self.0.reachable()).map(|index| Semaphore::new(self.0, index)))?
-            .try_iter()
+        list(py, (0..self.0.reachable()).map(|index| Semaphore::new(self.0, index)))?.try_iter()
     }
 
     /// All values at one moment: `tuple[int, ...]`. Setting them makes every process forget what
@@ -373,7 +372,7 @@ impl SemaphoreSet {
     /// See semctl(2), GETALL and SETALL.
     #[getter]
     fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.0.values()?)
+        tuple(py, self.0.values()?.into_iter())
     }
 
     #[setter]

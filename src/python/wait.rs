@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use super::convert;
 use super::error::os_error;
 use crate::sys;
+use crate::sys::process::Generation;
 use crate::sys::signal::real_time_signals;
 use crate::wait::{Deadline, TimeLimit};
 
@@ -102,7 +103,7 @@ pub(super) fn run_handlers(py: Python<'_>) -> PyResult<()> {
 
 thread_local! {
     /// What was raised when a call had done a part already: for this thread's next call.
-    static LATE: Cell<Option<PyErr>> = const { Cell::new(None) };
+    static LATE: Cell<Option<(Generation, PyErr)>> = const { Cell::new(None) };
 }
 
 /// Whether any thread has ever had to keep an exception.
@@ -112,13 +113,20 @@ static EVER_LATE: AtomicBool = AtomicBool::new(false);
 #[cold]
 pub(super) fn raise_later(error: PyErr) {
     EVER_LATE.store(true, Ordering::Relaxed);
-    LATE.set(Some(error));
+    LATE.set(Some((Generation::current(), error)));
 }
 
 /// Raises what came too late for the thread's last call.
 #[inline]
 pub(super) fn raise_late() -> PyResult<()> {
-    if EVER_LATE.load(Ordering::Relaxed) { LATE.take().map_or(Ok(()), Err) } else { Ok(()) }
+    if EVER_LATE.load(Ordering::Relaxed) { take_late() } else { Ok(()) }
+}
+
+/// In a forked child it is the parent's.
+#[cold]
+fn take_late() -> PyResult<()> {
+    let late = LATE.take().filter(|(process, _)| *process == Generation::current());
+    late.map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// For a call that has waited and done its work: what a signal handler raises that came just then.

@@ -67,6 +67,8 @@ fn create_once(key: Key, values: &[u16], mode: Mode) -> Result<SemaphoreSet> {
 
 fn initialise(set: &SemaphoreSet, values: &[u16]) -> Result<()> {
     let mut additions = Vec::new();
+    let count = values.iter().filter(|&&value| value != 0).count();
+    additions.try_reserve_exact(count).map_err(|_| set.op_error(Errno::ENOMEM, count))?;
     for (index, &value) in (0..=u16::MAX).zip(values).filter(|&(_, &value)| value != 0) {
         let delta = i16::try_from(value).map_err(|_| set.op_error(Errno::ERANGE, values.len()))?;
         additions.push(Operation::new(index, delta, OperationFlags::NO_WAIT));

@@ -57,13 +57,16 @@ fn map(count: usize) -> Result<Values> {
     let (prot, flags) = (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a fresh anonymous mapping at an address of the kernel's choice disturbs nothing.
     let start = unsafe { libc::mmap(ptr::null_mut(), len + page, prot, flags, -1, 0) };
+    // Also where it says EAGAIN, of memory that is to be locked.
     if start == libc::MAP_FAILED {
-        return Err(Errno::last());
+        return Err(Errno::ENOMEM);
     }
     let values = Values { start, len };
     // SAFETY: all but the last page of the mapping, to which nothing else leads.
-    Errno::result(unsafe { libc::mprotect(start, len, libc::PROT_READ | libc::PROT_WRITE) })?;
-    Ok(values)
+    match unsafe { libc::mprotect(start, len, libc::PROT_READ | libc::PROT_WRITE) } {
+        0 => Ok(values),
+        _ => Err(Errno::ENOMEM),
+    }
 }
 
 #[cfg(test)]

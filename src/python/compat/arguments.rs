@@ -170,15 +170,14 @@ fn byte_count(value: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
 }
 
 fn character(value: &Bound<'_, PyAny>) -> PyResult<u8> {
-    let bytes = match (value.cast::<PyBytes>(), value.cast::<PyByteArray>()) {
-        (Ok(bytes), _) => bytes.as_bytes().to_vec(),
-        (_, Ok(bytes)) => bytes.to_vec(),
-        _ => Vec::new(),
+    let byte = match (value.cast::<PyBytes>(), value.cast::<PyByteArray>()) {
+        (Ok(bytes), _) => bytes.as_bytes().as_array::<1>().copied(),
+        (_, Ok(bytes)) if bytes.len() == 1 => bytes.to_vec().first_chunk().copied(),
+        _ => None,
     };
-    match bytes[..] {
-        [byte] => Ok(byte),
-        _ => Err(PyTypeError::new_err("init_character must be a byte string of length 1")),
-    }
+    let [byte] = byte
+        .ok_or_else(|| PyTypeError::new_err("init_character must be a byte string of length 1"))?;
+    Ok(byte)
 }
 
 /// 0 is C's NULL.

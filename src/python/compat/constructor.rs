@@ -1,39 +1,48 @@
 //! What the constructors of semaphores and queues are called with.
 //!
-//! The general way to read the arguments of an `__init__` takes as long as a system call. What is
-//! right is read here, and whatever is wrong is left to the general way, which knows what to say.
+//! The general way to read the arguments of an `__init__` takes as long as a system call. Those that
+//! have places are read here, and others are left to the general way, which knows what to say.
 //! (Shared memory takes several system calls anyway.)
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyString, PyTuple};
 use pyo3::wrap_pyfunction;
+use pyo3::{Borrowed, intern};
 
 use super::arguments::{InitialValue, Key, MessageSize};
 use crate::python::convert::ModeBits;
 
-/// Arguments by keyword, and how many of them were of use.
-struct Named<'a, 'py> {
-    given: &'a Bound<'py, PyDict>,
-    used: usize,
+/// Whether these arguments have places, so that each can be read, and only once: what Python code
+/// one of them runs is not to run again.
+fn have_places(
+    args: &Bound<'_, PyTuple>,
+    kwargs: Option<&Bound<'_, PyDict>>,
+    names: &[&Bound<'_, PyString>],
+) -> PyResult<bool> {
+    let Some(left) = names.get(args.len()..) else { return Ok(false) };
+    let Some(kwargs) = kwargs else { return Ok(left.len() < names.len()) };
+    let mut known = 0;
+    for name in left {
+        known += usize::from(kwargs.contains(name)?);
+    }
+    let has_key = left.len() < names.len() || kwargs.contains(names[0])?;
+    Ok(has_key && known == kwargs.len())
 }
 
-impl<'py> Named<'_, 'py> {
-    /// The argument of that name, if it is given.
-    #[inline]
-    fn get<T: for<'a> FromPyObject<'a, 'py>>(
-        &mut self,
-        name: &Bound<'py, PyString>,
-    ) -> Result<Option<T>, ()> {
-        let Some(value) = self.given.get_item(name).map_err(drop)? else { return Ok(None) };
-        self.used += 1;
-        value.extract().map(Some).map_err(drop)
-    }
+#[inline]
+fn read<'py, T: for<'a> FromPyObject<'a, 'py>>(
+    value: Borrowed<'_, 'py, PyAny>,
+    name: &str,
+) -> PyResult<T> {
+    value.extract().map_err(|error: T::Error| noted(value.py(), error.into(), name))
+}
 
-    fn all_used(&self) -> bool {
-        self.given.len() == self.used
-    }
+/// As PyO3's own errors of arguments are.
+#[cold]
+fn noted(py: Python<'_>, error: PyErr, name: &str) -> PyErr {
+    let _ = error.value(py).call_method1("add_note", (format!("while processing '{name}'"),));
+    error
 }
 
 macro_rules! constructor {
@@ -58,30 +67,28 @@ macro_rules! constructor {
                 args: &Bound<'_, PyTuple>,
                 kwargs: Option<&Bound<'_, PyDict>>,
             ) -> PyResult<Self> {
-                Self::if_right(args, kwargs).map_or_else(|| Self::in_general(args, kwargs), Ok)
-            }
-
-            #[inline]
-            fn if_right(
-                args: &Bound<'_, PyTuple>,
-                kwargs: Option<&Bound<'_, PyDict>>,
-            ) -> Option<Self> {
                 let py = args.py();
+                let names = [intern!(py, "key"), $(intern!(py, stringify!($name))),*];
+                if !have_places(args, kwargs, &names)? {
+                    return Self::in_general(args, kwargs);
+                }
                 let mut given = args.iter_borrowed();
-                let mut named = kwargs.map(|given| Named { given, used: 0 });
-                let key = match (given.next(), &mut named) {
-                    (Some(value), _) => value.extract().ok()?,
-                    (None, named) => named.as_mut()?.get(intern!(py, "key")).ok()??,
+                let named = |name| kwargs.map_or(Ok(None), |kwargs| kwargs.get_item(name));
+                let key = match given.next() {
+                    Some(value) => read(value, "key")?,
+                    None => match named(intern!(py, "key"))? {
+                        Some(value) => read(value.as_borrowed(), "key")?,
+                        None => return Self::in_general(args, kwargs),
+                    },
                 };
-                $(let $name = match (given.next(), &mut named) {
-                    (Some(value), _) => value.extract().ok()?,
-                    (None, Some(named)) => {
-                        named.get(intern!(py, stringify!($name))).ok()?.unwrap_or($default)
-                    }
-                    (None, None) => $default,
+                $(let $name = match given.next() {
+                    Some(value) => read(value, stringify!($name))?,
+                    None => match named(intern!(py, stringify!($name)))? {
+                        Some(value) => read(value.as_borrowed(), stringify!($name))?,
+                        None => $default,
+                    },
                 };)*
-                let all_used = given.next().is_none() && named.is_none_or(|named| named.all_used());
-                all_used.then_some(Self { key, $($name),* })
+                Ok(Self { key, $($name),* })
             }
 
             #[cold]

@@ -15,6 +15,7 @@ use super::ints::{Int, Key, UShort};
 use super::structs::{Sembuf, SemidDs, Seminfo};
 use super::{answer, argument, detached, elements, new_values, parts};
 use crate::ipc::Control;
+use crate::python::collect::list;
 use crate::python::convert::file_key;
 use crate::python::wait::Timeout;
 use crate::sem::SemaphoreSet;
@@ -179,7 +180,7 @@ pub(super) fn semctl<'py>(
         GETVAL | GETPID | GETNCNT | GETZCNT => {
             return answer(py, sys::semctl(id, num, cmd.0))?.into_bound_py_any(py);
         }
-        GETALL => return get_all(py, id)?.into_bound_py_any(py),
+        GETALL => return Ok(list(py, get_all(py, id)?)?.into_any()),
         IPC_STAT => {
             let (_, ds) = answer(py, sys::semctl_stat(id, IPC_STAT))?;
             return SemidDs::from(ds).into_bound_py_any(py);

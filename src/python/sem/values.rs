@@ -3,8 +3,9 @@
 use std::iter;
 
 use pyo3::Borrowed;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyIterator;
 
 use super::core;
 use crate::python::collect::collect;
@@ -34,6 +35,12 @@ impl Values {
 }
 
 impl EachValue {
+    fn from_iterator(values: &Bound<'_, PyIterator>) -> PyResult<Self> {
+        // An endless one ends at what no set can hold.
+        let values = values.clone().take(core::SIZE_MAX + 1);
+        collect(values.map(|value| convert::value(&value?)), 0).map(Self)
+    }
+
     pub(super) fn of(self, size: usize) -> PyResult<Vec<u16>> {
         let count = self.0.len();
         if count == size {
@@ -50,11 +57,14 @@ impl<'py> FromPyObject<'_, 'py> for Values {
     type Error = PyErr;
 
     fn extract(values: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        // NumPy's arrays have __index__ as well.
-        if values.hasattr("__iter__")? {
-            return values.extract().map(Self::Each);
+        // NumPy's arrays have __index__ as well, and those of no dimension can't be iterated over.
+        match values.try_iter() {
+            Ok(values) => EachValue::from_iterator(&values).map(Self::Each),
+            Err(error) if error.is_instance_of::<PyTypeError>(values.py()) => {
+                convert::value(&values).map(Self::All)
+            }
+            Err(error) => Err(error),
         }
-        convert::value(&values).map(Self::All)
     }
 }
 
@@ -62,8 +72,6 @@ impl<'py> FromPyObject<'_, 'py> for EachValue {
     type Error = PyErr;
 
     fn extract(values: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        // An endless iterator ends at what no set can hold.
-        let values = values.try_iter()?.take(core::SIZE_MAX + 1);
-        collect(values.map(|value| convert::value(&value?)), 0).map(Self)
+        Self::from_iterator(&values.try_iter()?)
     }
 }
