@@ -254,6 +254,7 @@ class TestValues:
     def test_numpy_values_of_a_new_set(self, remove_later: Any) -> None:
         assert remove_later(SemaphoreSet.create(size=2, values=np.array([8, 9]))).values == (8, 9)
         assert remove_later(SemaphoreSet.create(size=2, values=np.uint8(8))).values == (8, 8)
+        assert remove_later(SemaphoreSet.create(size=2, values=np.array(8))).values == (8, 8)
 
     def test_an_iterable_that_raises(self) -> None:
         def values() -> Iterator[int]:

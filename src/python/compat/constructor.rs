@@ -1,7 +1,7 @@
 //! What the constructors of semaphores and queues are called with.
 //!
-//! The general way to read the arguments of an `__init__` takes as long as a system call. Those that
-//! have places are read here, and others are left to the general way, which knows what to say.
+//! The general way to read the arguments of an `__init__` takes as long as a system call. Those
+//! that have places are read here, and others are left to the general way, which knows what to say.
 //! (Shared memory takes several system calls anyway.)
 
 use pyo3::prelude::*;
@@ -13,21 +13,19 @@ use pyo3::{Borrowed, intern};
 use super::arguments::{InitialValue, Key, MessageSize};
 use crate::python::convert::ModeBits;
 
-/// Whether these arguments have places, so that each can be read, and only once: what Python code
+/// Whether all arguments have a place, so that each can be read, and only once: what Python code
 /// one of them runs is not to run again.
 fn have_places(
     args: &Bound<'_, PyTuple>,
-    kwargs: Option<&Bound<'_, PyDict>>,
+    kwargs: &Bound<'_, PyDict>,
     names: &[&Bound<'_, PyString>],
 ) -> PyResult<bool> {
     let Some(left) = names.get(args.len()..) else { return Ok(false) };
-    let Some(kwargs) = kwargs else { return Ok(left.len() < names.len()) };
     let mut known = 0;
     for name in left {
         known += usize::from(kwargs.contains(name)?);
     }
-    let has_key = left.len() < names.len() || kwargs.contains(names[0])?;
-    Ok(has_key && known == kwargs.len())
+    Ok(known == kwargs.len())
 }
 
 #[inline]
@@ -67,26 +65,47 @@ macro_rules! constructor {
                 args: &Bound<'_, PyTuple>,
                 kwargs: Option<&Bound<'_, PyDict>>,
             ) -> PyResult<Self> {
+                match kwargs {
+                    None => Self::by_position(args),
+                    Some(kwargs) => Self::by_name(args, kwargs),
+                }
+            }
+
+            #[inline]
+            fn by_position(args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+                let mut given = args.iter_borrowed();
+                let (Some(key), 0..=Self::MOST) = (given.next(), args.len()) else {
+                    return Self::in_general(args, None);
+                };
+                let key = read(key, "key")?;
+                $(let $name = match given.next() {
+                    Some(value) => read(value, stringify!($name))?,
+                    None => $default,
+                };)*
+                Ok(Self { key, $($name),* })
+            }
+
+            /// How many arguments there can be.
+            const MOST: usize = ["key", $(stringify!($name)),*].len();
+
+            fn by_name(args: &Bound<'_, PyTuple>, kwargs: &Bound<'_, PyDict>) -> PyResult<Self> {
                 let py = args.py();
                 let names = [intern!(py, "key"), $(intern!(py, stringify!($name))),*];
                 if !have_places(args, kwargs, &names)? {
-                    return Self::in_general(args, kwargs);
+                    return Self::in_general(args, Some(kwargs));
                 }
-                let mut given = args.iter_borrowed();
-                let named = |name| kwargs.map_or(Ok(None), |kwargs| kwargs.get_item(name));
-                let key = match given.next() {
-                    Some(value) => read(value, "key")?,
-                    None => match named(intern!(py, "key"))? {
-                        Some(value) => read(value.as_borrowed(), "key")?,
-                        None => return Self::in_general(args, kwargs),
-                    },
+                let mut given = args.iter();
+                let mut next = |name| match given.next() {
+                    Some(value) => Ok(Some(value)),
+                    None => kwargs.get_item(name),
                 };
-                $(let $name = match given.next() {
-                    Some(value) => read(value, stringify!($name))?,
-                    None => match named(intern!(py, stringify!($name)))? {
-                        Some(value) => read(value.as_borrowed(), stringify!($name))?,
-                        None => $default,
-                    },
+                let Some(key) = next(intern!(py, "key"))? else {
+                    return Self::in_general(args, Some(kwargs));
+                };
+                let key = read(key.as_borrowed(), "key")?;
+                $(let $name = match next(intern!(py, stringify!($name)))? {
+                    Some(value) => read(value.as_borrowed(), stringify!($name))?,
+                    None => $default,
                 };)*
                 Ok(Self { key, $($name),* })
             }
