@@ -248,7 +248,7 @@ impl MessageQueue {
     /// Returns:
     ///     How many were sent: fewer than all if the time was up, an error came, or a signal
     ///     handler raised after the first; what it raised comes with the thread's next call
-    ///     on a queue.
+    ///     that sends, receives or waits.
     ///
     /// Raises:
     ///     As `send`, if none was sent.
@@ -520,7 +520,6 @@ impl MessageQueue {
     #[pyo3(signature = (index=Place::FIRST), text_signature = "($self, index=0)")]
     #[inline(never)]
     fn peek(&self, py: Python<'_>, index: Place) -> PyResult<Option<Py<Message>>> {
-        raise_late()?;
         let mut room = Room::new();
         let mut incoming = Incoming::peek(&mut room, self.0, index.0, self.1.expected());
         if transfer::try_receive(py, &mut incoming)? {
@@ -561,7 +560,6 @@ impl MessageQueue {
     ///
     /// See msgctl(2), IPC_STAT.
     fn qsize(&self) -> PyResult<u64> {
-        raise_late()?;
         Ok(self.0.stat()?.messages)
     }
 
